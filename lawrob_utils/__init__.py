@@ -1,0 +1,15 @@
+"""Constructions, Lipschitz brackets and attacks for the book on the universal law of robustness.
+
+The way of the data is one line, the same in every chapter:
+sample (`data`) → fit (`memorizers`, `networks`) → measure (`lipschitz`, `attacks`) → compare (`law`) → draw (`plotting`).
+Importing the package loads none of these modules; only `networks`, `attacks` and `experiments` need PyTorch.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("lawrob-utils")
+except PackageNotFoundError:  # run from a checkout that was never installed
+    __version__ = "0.0.0"
+
+__all__ = ["__version__"]
