@@ -1,0 +1,125 @@
+"""The judge of exercises says in words what is wrong, and nothing a reader hands it makes it fail."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lawrob_utils import check
+from lawrob_utils.check import NotYet, Verdict
+
+ANYTHING = [None, ..., True, 0, -1.5, float("nan"), float("inf"), 1j, "", "text", b"", [], [1, "a"], {}, {1}, object(), int, print,
+            np.zeros((2, 3)), np.array("x"), np.array([None]), lambda *a: None, lambda *a: "no", lambda: 1, lambda *a: np.nan]
+
+
+@pytest.mark.parametrize("id", check.known_exercises())
+@pytest.mark.parametrize("answer", ANYTHING, ids=lambda a: type(a).__name__)
+def test_no_answer_of_a_wrong_kind_passes_or_makes_a_checker_fail(id, answer):
+    verdict = check.verdict(id, answer)
+    assert not verdict.passed
+    assert len(verdict.message) > 20
+
+
+@pytest.mark.parametrize("id", check.known_exercises())
+@pytest.mark.parametrize("answer", [None, ...])
+def test_an_untouched_answer_is_told_that_nothing_is_there_yet(id, answer):
+    assert "nothing there yet" in check.verdict(id, answer).message
+
+
+def test_exercise_prints_its_verdict_in_one_line(capsys, monkeypatch):
+    @check.checker("print-1", expects="the number 2")
+    def judge(answer):
+        if check.number(answer) != 2:
+            raise NotYet("It is even and prime.")
+
+    try:
+        check.exercise("print-1", 2)
+        check.exercise("print-1", 3)
+        check.exercise("print-1", "2")
+    finally:
+        del check._checkers["print-1"]
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ print-1: correct.",
+        "print-1: not yet. It is even and prime.",
+        "print-1: not yet. I expected one number for the answer, but got the text '2'.",
+    ]
+
+
+def test_unknown_exercise_is_refused_and_the_known_ones_are_listed():
+    with pytest.raises(ValueError, match="riemann-1") as refusal:
+        check.verdict("riemann-1", 0)
+    assert all(id in str(refusal.value) for id in check.known_exercises())
+
+
+def test_an_exercise_has_only_one_checker():
+    id = check.known_exercises()[0]
+    with pytest.raises(ValueError, match="registered already"):
+        check.checker(id, expects="anything")(lambda answer: None)
+
+
+def test_verdict_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Verdict(False, "no").passed = True
+
+
+def test_a_checker_that_raises_says_so_instead():
+    @check.checker("raises-1", expects="anything")
+    def judge(answer):
+        raise ZeroDivisionError("division by zero")
+
+    try:
+        verdict = check.verdict("raises-1", 1)
+    finally:
+        del check._checkers["raises-1"]
+    assert not verdict.passed and "ZeroDivisionError" in verdict.message and "should be anything" in verdict.message
+
+
+def test_judging_answers_needs_no_torch():
+    program = "import sys; from lawrob_utils import check; check.known_exercises(); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@given(st.one_of(st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False, width=32)))
+def test_number_reads_numbers_of_python_and_numpy_alike(value):
+    assert check.number(value) == check.number(np.float64(value)) == check.number(np.array([value])) == float(value)
+
+
+@pytest.mark.parametrize("answer", [True, np.True_, "1", [1], 1j, np.zeros(2), None, ..., float("nan"), float("inf")])
+def test_number_refuses_what_is_not_one_finite_number(answer):
+    with pytest.raises(NotYet):
+        check.number(answer)
+
+
+@pytest.mark.parametrize("answer", [None, ..., "ab", [1, None], [[1, 2], [3]], np.zeros(3), [1, np.inf], [True, False], 1.0])
+def test_array_refuses_what_is_not_an_array_of_that_shape(answer):
+    with pytest.raises(NotYet):
+        check.array(answer, (2,))
+
+
+def test_array_reads_lists_of_numbers():
+    np.testing.assert_array_equal(check.array([1, 2], (2,)), np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("answer", [3, int, "f", None])
+def test_function_refuses_what_cannot_be_called(answer):
+    with pytest.raises(NotYet):
+        check.function(answer, "f(x)")
+
+
+@pytest.mark.parametrize("answer", [lambda x: None, lambda x: ..., lambda: 1, lambda x: 1 / 0])
+def test_call_says_what_went_wrong_in_the_readers_function(answer):
+    with pytest.raises(NotYet, match=r"(nothing yet|Calling the function ended in)"):
+        check.call(answer, 0)
+
+
+# Wrong answers that a reader is likely to give; each chapter adds its own ----------------------------------
+
+WRONG: dict[str, list] = {}
+
+
+@pytest.mark.parametrize(("id", "answer"), [(id, answer) for id, answers in WRONG.items() for answer in answers])
+def test_likely_wrong_answers_do_not_pass(id, answer):
+    assert not check.verdict(id, answer).passed
