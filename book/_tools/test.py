@@ -1,0 +1,48 @@
+"""`make test`: every step runs even if one before it failed; the summary at the end says which."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import build
+from run_notebooks import run
+from runs import ROOT, mnist_at_hand, notebooks
+
+
+def pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", *arguments], cwd=ROOT).returncode
+
+
+def without_mnist() -> int:
+    """The notebooks that look for MNIST, once more as if it were absent."""
+    chosen = [nb for nb in notebooks() if "mnist" in nb.read_text("utf-8").lower()]
+    with tempfile.TemporaryDirectory() as empty:
+        return run(chosen, env={"LAWROB_DATA_DIR": empty}) if chosen else 0
+
+
+def main() -> int:
+    steps = {
+        "notebooks against their stored numbers": lambda: run(notebooks()),
+        "unit tests and doctests": lambda: pytest("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks"),
+        "pages build": lambda: build.main(),
+        "pages": lambda: pytest("tests/pages"),
+    }
+    if mnist_at_hand():
+        steps["notebooks without MNIST"] = without_mnist
+    else:
+        print("MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): what needs it is skipped.")
+    results = {}
+    for name, step in steps.items():
+        print(f"\n==> {name}", flush=True)
+        started = time.monotonic()
+        results[name] = (step(), time.monotonic() - started)
+    print("\n" + "\n".join(f"{'passed' if code == 0 else 'FAILED'}  {name} ({seconds:.0f} s)" for name, (code, seconds) in results.items()))
+    return int(any(code for code, _ in results.values()))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The run that tests a notebook is the run the page shows; nothing runs twice, and nothing stale is shown.
+
+A book in miniature (two notebooks, a one-line helper package) goes through the real tools: `build.py`, `refresh.py`, the notebooks' conftest and
+the Sphinx extension `executed`.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIG = """\
+title: miniature
+only_build_toc_files: true
+exclude_patterns: ['.*', '.*/**', '_build']
+execute: {execute_notebooks: cache}
+sphinx:
+  local_extensions: {executed: book/_ext}
+"""
+
+
+def write_notebook(path: Path, *sources: str, title: str = "Page") -> None:
+    cells = [nbformat.v4.new_markdown_cell(f"# {title}\n\n:::{{cost}}\nsome seconds\n:::", id="title")]
+    cells += [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
+    nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}})
+    nbformat.write(nb, path)
+
+
+@pytest.fixture(scope="session")
+def recorded_book(tmp_path_factory):
+    root = tmp_path_factory.mktemp("recorded") / "mini"
+    for folder in ("book/_tools", "notebooks", "lawrob_utils", "book/recorded"):
+        (root / folder).mkdir(parents=True)
+    for name in ("runs.py", "run_notebooks.py", "build.py", "refresh.py"):
+        shutil.copy(REPOSITORY / "book/_tools" / name, root / "book/_tools")
+    (root / "book/_ext").mkdir()
+    shutil.copy(REPOSITORY / "book/_ext/executed.py", root / "book/_ext")
+    shutil.copy(REPOSITORY / "notebooks/conftest.py", root / "notebooks")
+    (root / "lawrob_utils/__init__.py").write_text("ANSWER = 42\n")
+    (root / "lawrob_utils/data.py").write_text("def mnist_available():\n    return False\n\n\ndef fetch_mnist():\n    raise OSError('no network')\n")
+    (root / "requirements.lock").write_text("numpy==0\n")
+    (root / "_config.yml").write_text(CONFIG)
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/one\n- file: notebooks/two\n")
+    (root / "book/index.md").write_text("# Miniature\n")
+    helper = "import sys; sys.path.insert(0, '..')\nimport lawrob_utils\n"
+    write_notebook(root / "notebooks/one.ipynb", helper + "print('the answer is', lawrob_utils.ANSWER)", "import os; print(len(str(os.getpid())) > 0)", title="One")
+    write_notebook(root / "notebooks/two.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "print('two')", title="Two")
+    assert tool(root, "refresh").returncode == 0
+    return root
+
+
+@pytest.fixture
+def book(recorded_book, tmp_path):
+    return shutil.copytree(recorded_book, tmp_path / "mini")
+
+
+def tool(root: Path, name: str, **env: str) -> subprocess.CompletedProcess:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_"))}
+    return subprocess.run([sys.executable, f"book/_tools/{name}.py"], cwd=root, env={**clean, **env}, capture_output=True, text=True, timeout=300)
+
+
+def page(root: Path, name: str) -> str:
+    return (root / f"_build/html/notebooks/{name}.html").read_text()
+
+
+def test_build_executes_nothing_after_the_run_that_tested_and_nothing_at_all_when_repeated(book):
+    first = tool(book, "build")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "running" not in first.stdout  # refresh has just run both
+    assert "the answer is 42" in page(book, "one")
+    assert "matplotlib.lines" not in page(book, "two")  # the trailing semicolon silences
+    assert "This page's code took" in page(book, "one").replace("’", "'")
+    before = page(book, "one")
+    second = tool(book, "build")
+    assert "nothing changed" in second.stdout
+    assert page(book, "one") == before
+
+
+def stale(root: Path) -> int:
+    """How many notebooks the build would run."""
+    code = "import runs; cache = runs.cache_dir(); print(sum(runs.is_stale(nb, cache) for nb in runs.notebooks()))"
+    return int(subprocess.run([sys.executable, "-c", code], cwd=root / "book/_tools", capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("path", ["lawrob_utils/__init__.py", "requirements.lock", "book/recorded/results.csv"])
+def test_a_change_of_helper_lock_or_recorded_data_makes_every_notebook_stale_and_a_change_back_none(book, path):
+    file = book / path
+    old = file.read_text() if file.exists() else None
+    assert stale(book) == 0
+    file.write_text((old or "") + "# changed\n")
+    assert stale(book) == 2
+    file.unlink() if old is None else file.write_text(old)
+    assert stale(book) == 0
+
+
+def test_prose_may_change_without_a_run_and_code_runs_its_notebook_only(book):
+    nb = nbformat.read(book / "notebooks/two.ipynb", as_version=4)
+    nb.cells[0].source += "\n\nA new sentence."
+    nbformat.write(nb, book / "notebooks/two.ipynb")
+    built = tool(book, "build")
+    assert built.returncode == 0 and "running" not in built.stdout
+    assert "A new sentence." in page(book, "two")
+    nb.cells[2].source = "print('two')  # more"
+    nbformat.write(nb, book / "notebooks/two.ipynb")
+    assert "running 1 of 2 notebooks" in tool(book, "build").stdout
+
+
+def test_a_drifted_number_fails_the_test_but_is_shown_in_a_box_that_names_the_cell(book):
+    (book / "lawrob_utils/__init__.py").write_text("ANSWER = 43\n")
+    built = tool(book, "build")
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "one.ipynb: 1 cells differ" in built.stdout
+    html = page(book, "one")
+    assert "the answer is 43" in html and "lawrob-drift" in html and 'href="#cell-cell-0"' in html and 'id="cell-cell-0"' in html
+    assert "lawrob-drift" not in page(book, "two")
+    strict = subprocess.run([sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "notebooks"], cwd=book, capture_output=True, text=True)
+    assert strict.returncode == 1 and "the answer is 42" in strict.stdout
+    # Recording the new number takes the box away.
+    assert tool(book, "refresh").returncode == 0
+    assert tool(book, "build").returncode == 0
+    assert "lawrob-drift" not in page(book, "one")
+
+
+def test_a_notebook_that_raises_is_a_build_error_that_names_the_cell(book):
+    (book / "lawrob_utils/__init__.py").write_text("")
+    built = tool(book, "build")
+    assert built.returncode != 0
+    assert "one.ipynb raised an error in cell-0" in built.stderr
+
+
+def test_the_page_builder_refuses_a_notebook_without_a_run(book):
+    write_notebook(book / "notebooks/two.ipynb", "print('never run')", title="Two")
+    built = subprocess.run([str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W"], cwd=book, capture_output=True, text=True)
+    assert built.returncode != 0
+    assert "two.ipynb has no finished run in the cache" in built.stdout + built.stderr
+
+
+def test_refresh_is_byte_identical_when_nothing_changed(book):
+    before = {p.name: p.read_bytes() for p in (book / "notebooks").glob("*.ipynb")}
+    assert b"image/png" in before["two.ipynb"]
+    again = tool(book, "refresh")
+    assert again.returncode == 0
+    assert {p.name: p.read_bytes() for p in (book / "notebooks").glob("*.ipynb")} == before
+
+
+def test_an_interrupted_build_keeps_the_notebooks_already_executed(book):
+    (book / "lawrob_utils/__init__.py").write_text("ANSWER = 42  # new world\n")
+    write_notebook(book / "notebooks/two.ipynb", "import time; time.sleep(600)", title="Two")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_"))}
+    process = subprocess.Popen([sys.executable, "book/_tools/build.py"], cwd=book, env=clean, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(book.glob("_build/.jupyter_cache/*/runs/one.json")) or len(list(book.glob("_build/.jupyter_cache/*/runs/one.json"))) < 2:
+        assert time.monotonic() < deadline and process.poll() is None, "the first notebook did not finish"
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    write_notebook(book / "notebooks/two.ipynb", "print('two')", title="Two")
+    assert "running 1 of 2 notebooks" in tool(book, "build").stdout
