@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import urlparse
 
+from docutils import nodes
 from sphinx.errors import ConfigError
 
 FIRST_YEAR = 2026
@@ -88,6 +89,16 @@ def explain_downloads(app, error):
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def unique_ids(app, doctree, docname):
+    """sphinx-proof and sphinx-exercise give the body of every box, and every proof, the same id; a page may hold an id once."""
+    repeated = {"proof-content", "exercise-content", "solution-content"}
+    for number, node in enumerate(doctree.findall(nodes.section)):
+        node["ids"] = [f"{name}-{number}" if name in repeated else name for name in node["ids"]]
+    for number, node in enumerate(doctree.findall(lambda node: isinstance(node, nodes.admonition) and node["ids"][:1] == ["proof"])):
+        node["ids"] = [f"proof-{number}"]
+        node["classes"] = ["proof", "lawrob-proof"]
+
+
 def page_context(app, pagename, templatename, context, doctree):
     """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
     buttons = []
@@ -110,8 +121,10 @@ def page_context(app, pagename, templatename, context, doctree):
 
 def setup(app):
     sys.path.insert(0, str(Path(app.srcdir)))  # autodoc documents the package of this tree
-    app.add_config_value("lawrob_repository", "", "html", types=[str])
+    if "lawrob_repository" not in app.config:
+        app.add_config_value("lawrob_repository", "", "env", types=[str])
     app.connect("config-inited", configure, priority=100)
+    app.connect("doctree-resolved", unique_ids)
     app.connect("html-page-context", page_context, priority=900)
     app.connect("build-finished", explain_downloads)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -75,9 +75,7 @@ def configure_mathjax(app, config):
     settings = dict(config.mathjax3_config or {})
     settings["loader"] = {"load": []}
     settings["tex"] = {"packages": {"[+]": ["ams", "newcommand", "configmacros", "noundefined"]}, **settings.get("tex", {})}
-    settings["chtml"] = {"fontURL": None, **settings.get("chtml", {})}
     settings["options"] = {"enableMenu": False, "enableAssistiveMml": True, **settings.get("options", {})}
-    del settings["chtml"]
     config.mathjax3_config = settings
     config.mathjax_path = MATHJAX_FILE
 
