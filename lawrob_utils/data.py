@@ -220,7 +220,7 @@ def mnist(split: Literal["train", "test"] = "train") -> Images:
     """
     prefix = {"train": "train", "test": "t10k"}[check.one_of(split, "split", ("train", "test"))]
     folder = _mnist_folder()
-    if "LAWROB_DATA_DIR" not in os.environ:
+    if not os.environ.get("LAWROB_DATA_DIR"):
         fetch_mnist(folder)
     pixels = _read_idx(folder, f"{prefix}-images-idx3-ubyte.gz")
     labels = _read_idx(folder, f"{prefix}-labels-idx1-ubyte.gz")

@@ -150,23 +150,31 @@ def _steepest_pair(X: Float[ndarray, "n d"], y: Float[ndarray, "n"] | None) -> P
     """Pair with the largest |y_i − y_j|/‖x_i − x_j‖; with y = None, with the largest 1/‖x_i − x_j‖."""
     A, unit_x = _unit_scale(X)
     b, unit_y = (None, 1.0) if y is None else _unit_scale(y)
+    unit = unit_x / unit_y  # slopes of (A, b) are `unit` times slopes of (X, y)
     best, pair = 0.0, (0, 1)
     for rows, cols, d2, norms2 in _squared_distances(A):
         rise2 = np.ones_like(d2) if b is None else np.subtract.outer(b[rows], b[cols])
         np.square(rise2, out=rise2)
-        small = np.nonzero(d2 < _SMALL * norms2)
+        small = np.nonzero(d2 <= _SMALL * norms2)
         small_d2, small_rise2 = d2[small], rise2[small]
         d2[small] = np.inf
         slope2 = np.divide(rise2, d2, out=d2)
         k = np.array([slope2.argmax()])
         if slope2.flat[k[0]] > 0:
             best, pair = _better(X, y, rows.start + k // d2.shape[1], cols.start + k % d2.shape[1], best, pair)
+        # Among the small distances the most promising go first, and the rest stop as soon as none can still win.
         rounding = 4 * (A.shape[1] + 3) * np.finfo(float).eps * norms2
-        hope = small_rise2 > 0
-        hope &= small_rise2 >= (best * (unit_x / unit_y)) ** 2 * (small_d2 - rounding)
-        i, j = rows.start + small[0][hope], cols.start + small[1][hope]
-        for part in range(0, len(i), 4096):  # 4096 differences at a time: 26 MB at d = 784
-            best, pair = _better(X, y, i[part : part + 4096], j[part : part + 4096], best, pair)
+        at_least = np.maximum(small_d2 - rounding, 0.0)
+        hope = np.flatnonzero((small_rise2 > 0) & (small_rise2 >= (best * unit) ** 2 * at_least))
+        with np.errstate(divide="ignore"):
+            at_most = small_rise2[hope] / at_least[hope]
+        order = np.argsort(-at_most)
+        for part in range(0, len(order), 1024):
+            k = order[part : part + 1024]
+            if at_most[k[0]] < (best * unit) ** 2:
+                break
+            i, j = small[0][hope[k]], small[1][hope[k]]
+            best, pair = _better(X, y, rows.start + i, cols.start + j, best, pair)
     return PairWitness(best, *pair)
 
 
@@ -287,9 +295,9 @@ def annealed_ascent(
     net: ReluNet,
     starts: Float[ndarray, "m d"],
     *,
-    steps: int = 100,
-    step_size: float = 0.05,
-    sharpness: tuple[float, float] = (2.0, 200.0),
+    steps: int = 200,
+    step_size: float = 0.1,
+    sharpness: tuple[float, float] = (0.5, 50.0),
 ) -> GradientWitness:
     """The largest ‖∇f(x)‖ met on m paths that climb it: a witnessed lower bound of Lip(f) for a two-layer ReLU net.
 
@@ -324,7 +332,7 @@ def annealed_ascent(
     return _steepest_gradient(W, b, a, X, X @ W.T + b, best)
 
 
-def relu_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, steps: int = 100) -> Bracket:
+def relu_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, steps: int = 200) -> Bracket:
     """annealed_ascent ≤ Lip(f) ≤ spectral_bound for a two-layer ReLU net, as one `Bracket`.
 
     Parameters and errors: as in `annealed_ascent`.

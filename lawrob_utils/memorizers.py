@@ -95,7 +95,7 @@ class McShane:
         out = np.empty(X.shape[0])
         for start in range(0, X.shape[0], 1024):
             part = slice(start, start + 1024)
-            # cdist takes differences, so the distance of a point to itself is exactly 0 and labels come back exactly
+            # cdist takes differences, so the distance of a point to itself is exactly 0
             out[part] = sign * (sign * self.y + self.L * cdist(X[part], self.X)).min(axis=1)
         return out
 

@@ -16,10 +16,10 @@ from matplotlib.text import Annotation
 
 INK = "#1a1a1a"
 """Text, axes, and the curve of the law."""
-INDIGO = "#332288"
-CRIMSON = "#aa2255"
-TEAL = "#1b7f79"
-ORANGE = "#d98200"
+INDIGO = "#332299"
+CRIMSON = "#ac104e"
+TEAL = "#1b8078"
+ORANGE = "#c48401"
 PALETTE = (INDIGO, CRIMSON, TEAL, ORANGE)
 """Colours of curves, from dark to light."""
 GREY = "#9a9a9a"

@@ -1,0 +1,300 @@
+"""Oracles: moments known in closed form, the official checksums, a local web server that misbehaves."""
+
+import gzip
+import hashlib
+import http.server
+import socket
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lawrob_utils import data
+
+SAMPLERS = [data.sphere, data.gaussian, data.solid_cube, data.hamming_cube]
+samplers = pytest.mark.parametrize("sampler", SAMPLERS)
+
+
+# ---------------------------------------------------------------------------------------------------------- points
+
+
+@samplers
+def test_same_generator_gives_same_points_and_only_it_matters(sampler):
+    a, b = sampler(7, 3, np.random.default_rng(1)), sampler(7, 3, np.random.default_rng(1))
+    assert np.array_equal(a, b) and a.shape == (7, 3) and a.dtype == np.float64
+
+
+@samplers
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((0, 3), "n = 0; an integer of at least 1"),
+        ((2, 0), "d = 0; an integer of at least 1"),
+        ((2.5, 3), "n = 2.5; an integer"),
+        ((True, 3), "n = True"),
+        (("2", 3), "n = '2'"),
+    ],
+)
+def test_bad_sizes_are_named(sampler, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sampler(*arguments, np.random.default_rng(0))
+
+
+@samplers
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0)])
+def test_randomness_must_be_explicit(sampler, rng):
+    with pytest.raises(ValueError, match="a numpy.random.Generator is needed"):
+        sampler(2, 3, rng)
+
+
+@settings(deadline=None, max_examples=40)
+@given(n=st.integers(1, 30), d=st.integers(1, 30), seed=st.integers(0, 10**9))
+def test_sphere_points_have_norm_one(n, d, seed):
+    assert np.allclose(np.linalg.norm(data.sphere(n, d, np.random.default_rng(seed)), axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "sampler, mean, covariance",
+    [
+        (data.sphere, 0.0, 1 / 6),
+        (data.gaussian, 0.0, 1 / 6),
+        (data.solid_cube, 0.5 / np.sqrt(6), 1 / 72),  # variance of U[0, 1/√d] is 1/(12 d)
+        (data.hamming_cube, 0.5, 1 / 4),
+    ],
+)
+def test_mean_and_covariance_are_the_known_ones(sampler, mean, covariance):
+    X = sampler(40_000, 6, np.random.default_rng(0))
+    assert np.abs(X.mean(axis=0) - mean).max() <= 6 * np.sqrt(covariance / 40_000)
+    assert np.abs(np.cov(X.T) - covariance * np.eye(6)).max() <= 0.05 * covariance
+
+
+# ---------------------------------------------------------------------------------------------------------- labels
+
+
+def test_noise_is_a_sign_times_its_level_and_sigma2_its_mean_square():
+    rng = np.random.default_rng(0)
+    X = data.sphere(5000, 4, rng)
+    level = lambda X: np.where(X[:, 0] > 0, 0.5, 0.1)  # noqa: E731
+    sample = data.signal_plus_noise(X, lambda X: X[:, 1] / 2, level, rng)
+    assert np.allclose(sample.signal, X[:, 1] / 2) and np.allclose(np.abs(sample.noise), level(X))
+    assert sample.sigma2 == pytest.approx((0.25 + 0.01) / 2, abs=0.01)
+    assert abs(np.mean(sample.noise * sample.signal)) <= 0.02  # E[z|x] = 0
+
+
+@settings(deadline=None)
+@given(height=st.floats(0, 1), share=st.floats(0, 1), seed=st.integers(0, 10**6))
+def test_labels_stay_within_one(height, share, seed):
+    rng = np.random.default_rng(seed)
+    sample = data.signal_plus_noise(data.sphere(20, 3, rng), lambda X: height * X[:, 0], share * (1 - height), rng)
+    assert np.abs(sample.y).max() <= 1 + 1e-12
+
+
+def test_without_noise_labels_are_the_signal():
+    rng = np.random.default_rng(0)
+    sample = data.signal_plus_noise(data.sphere(9, 3, rng), lambda X: X[:, 0], 0.0, rng)
+    assert np.array_equal(sample.y, sample.X[:, 0]) and sample.sigma2 == 0
+
+
+@pytest.mark.parametrize(
+    "g, sigma, message",
+    [
+        (lambda X: np.full(len(X), 0.8), 0.3, r"\|g\(x\)\| \+ sigma\(x\) = 1.1 at point 0, so labels leave \[-1, 1\]"),
+        (lambda X: np.full(len(X), 2.0), 0.0, r"g\(X\)\[0\] = 2 lies outside \[-1, 1\]"),
+        (lambda X: X, 0.1, r"g\(X\) has shape \(5, 2\)"),
+        (lambda X: X[:2, 0], 0.1, r"g\(X\) has 2 entries; 5 are needed"),
+        (lambda X: X[:, 0] * np.nan, 0.1, r"g\(X\)\[0\] = nan"),
+        (lambda X: X[:, 0] * 0, -0.1, "sigma = -0.1"),
+        (lambda X: X[:, 0] * 0, lambda X: X[:, 0] * 0 - 0.2, r"sigma\(X\)\[0\] = -0.2; a noise level"),
+        (lambda X: X[:, 0] * 0, "loud", "sigma = 'loud'"),
+    ],
+)
+def test_bad_signal_and_noise_are_named(g, sigma, message):
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=message):
+        data.signal_plus_noise(data.sphere(5, 2, rng), g, sigma, rng)
+
+
+def test_signs_are_fair():
+    signs = data.random_signs(10_000, np.random.default_rng(0))
+    assert set(signs) == {-1.0, 1.0} and abs(signs.mean()) <= 0.05
+
+
+# ---------------------------------------------------------------------------------------------------------- images
+
+
+def test_digits_are_the_1797_of_scikit_learn_with_pixels_up_to_one():
+    images = data.digits()
+    assert images.X.shape == (1797, 64) and images.X.dtype == np.float64
+    assert (images.X.min(), images.X.max()) == (0, 1)
+    assert np.bincount(images.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+@pytest.fixture
+def mnist_here():
+    if not data.mnist_available():
+        pytest.skip("MNIST is neither in LAWROB_DATA_DIR nor in the cache")
+
+
+@pytest.mark.parametrize("split, counts", [
+    ("train", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+    ("test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+])
+def test_mnist_has_its_published_sizes(mnist_here, split, counts):
+    images = data.mnist(split)
+    assert images.X.shape == (sum(counts), 784) and images.X.dtype == np.float32 and images.shape == (28, 28)
+    assert (images.X.min(), images.X.max()) == (0, 1)
+    assert np.bincount(images.labels).tolist() == counts
+
+
+def test_mnist_has_its_known_mean_pixel(mnist_here):
+    assert data.mnist("train").X.mean(dtype=float) == pytest.approx(0.1307, abs=1e-4)
+
+
+def test_unknown_split_is_named():
+    with pytest.raises(ValueError, match="split = 'valid' is unknown; allowed: 'train', 'test'"):
+        data.mnist("valid")
+
+
+def test_files_in_own_folder_are_checked_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAWROB_DATA_DIR", str(tmp_path))
+    assert not data.mnist_available()
+    with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz is not in .* LAWROB_DATA_DIR points"):
+        data.mnist()
+    for name in data.MNIST_SHA256:
+        (tmp_path / name).write_bytes(gzip.compress(b"not mnist"))
+    assert data.mnist_available()
+    with pytest.raises(ValueError, match="has SHA-256 .* the official file has 440fcabf73cc.* Delete it"):
+        data.mnist()
+
+
+# A stand-in for MNIST: four small files with checksums of their own, served by a web server on this machine.
+
+
+@pytest.fixture
+def server():
+    """A web server whose answers are set by `server.answers[path] = (headers, body)`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            if self.path not in self.server.answers:
+                self.send_error(404)
+                return
+            length, body = self.server.answers[self.path]
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.answers, running.asked = {}, []
+    running.url = f"http://127.0.0.1:{running.server_port}/"
+    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread.start()
+    yield running
+    running.shutdown()
+    running.server_close()
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
+    return gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0)
+
+
+@pytest.fixture
+def small_mnist(monkeypatch):
+    rng = np.random.default_rng(0)
+    files = {}
+    for prefix, n in (("train", 6), ("t10k", 3)):
+        files[f"{prefix}-images-idx3-ubyte.gz"] = idx(rng.integers(0, 256, (n, 28, 28)))
+        files[f"{prefix}-labels-idx1-ubyte.gz"] = idx(rng.integers(0, 10, n))
+    monkeypatch.setattr(data, "MNIST_SHA256", {name: hashlib.sha256(body).hexdigest() for name, body in files.items()})
+    return files
+
+
+def serve(server, files, folder=""):
+    server.answers.update({f"/{folder}{name}": (len(body), body) for name, body in files.items()})
+
+
+def test_download_then_read_then_no_second_download(server, small_mnist, tmp_path, monkeypatch):
+    serve(server, small_mnist)
+    monkeypatch.delenv("LAWROB_DATA_DIR", raising=False)
+    monkeypatch.setattr(data, "_cache_folder", lambda: tmp_path)
+    assert not data.mnist_available() and server.asked == []
+    data.fetch_mnist(tmp_path, [server.url])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(small_mnist)
+    asked = len(server.asked)
+    assert data.mnist_available() and data.mnist("test").X.shape == (3, 784)
+    data.fetch_mnist(tmp_path, [server.url])
+    assert len(server.asked) == asked == 4
+
+
+def test_second_mirror_is_used_when_the_first_fails(server, small_mnist, tmp_path):
+    serve(server, small_mnist, "good/")
+    data.fetch_mnist(tmp_path, [server.url + "gone/", server.url + "good/"])
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_connection_cut_in_the_middle_leaves_no_file(server, small_mnist, tmp_path):
+    serve(server, small_mnist)
+    broken = "/t10k-images-idx3-ubyte.gz"
+    length, body = server.answers[broken]
+    server.answers[broken] = (length, body[: length // 2])
+    with pytest.raises(ConnectionError, match="t10k-images-idx3-ubyte.gz could not be downloaded.*LAWROB_DATA_DIR"):
+        data.fetch_mnist(tmp_path, [server.url])
+    assert {p.name for p in tmp_path.iterdir()} == {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}
+    serve(server, small_mnist)  # the network is back: only what is missing is fetched
+    server.asked.clear()
+    data.fetch_mnist(tmp_path, [server.url])
+    assert sorted(server.asked) == ["/t10k-images-idx3-ubyte.gz", "/t10k-labels-idx1-ubyte.gz"]
+
+
+def test_wrong_bytes_are_thrown_away(server, small_mnist, tmp_path):
+    serve(server, {name: body[:-1] + b"?" for name, body in small_mnist.items()})
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz was downloaded but its SHA-256 is not"):
+        data.fetch_mnist(tmp_path, [server.url])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_file_from_elsewhere_is_replaced(server, small_mnist, tmp_path):
+    serve(server, small_mnist)
+    name = "train-images-idx3-ubyte.gz"
+    (tmp_path / name).write_bytes(small_mnist[name][:50])
+    data.fetch_mnist(tmp_path, [server.url])
+    assert (tmp_path / name).read_bytes() == small_mnist[name]
+
+
+def test_without_network_the_message_says_what_to_do(tmp_path):
+    with socket.socket() as free:  # a port that nobody listens on
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ConnectionError, match="Connect to the network and try again. Put the four original files"):
+        data.fetch_mnist(tmp_path, [f"http://127.0.0.1:{port}/"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_download_is_silent(server, small_mnist, tmp_path, capfd):
+    serve(server, small_mnist)
+    data.fetch_mnist(tmp_path, [server.url])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_mirrors_are_https():
+    assert all(url.startswith("https://") and url.endswith("/") for url in data.MNIST_MIRRORS)
+
+
+def test_importing_the_light_modules_loads_no_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, "
+        "lawrob_utils.law, lawrob_utils.plotting; assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

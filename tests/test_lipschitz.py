@@ -1,0 +1,273 @@
+"""Oracles: scipy's pdist, fractions.Fraction, and the enumeration of every linear region of small ReLU networks."""
+
+import itertools
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.spatial.distance import pdist
+
+from lawrob_utils import data
+from lawrob_utils import lipschitz as lip
+from lawrob_utils.lipschitz import Bracket
+
+moderate = st.floats(-100, 100, allow_nan=False, width=32)
+
+
+def slopes(X, y):
+    return pdist(np.asarray(y)[:, None]) / pdist(X)
+
+
+# ---------------------------------------------------------------------------------------------------- brackets
+
+
+def test_bracket_refuses_a_lower_bound_above_the_upper_one():
+    with pytest.raises(ValueError, match="one of the two bounds is wrong"):
+        Bracket(2.0, 1.0, "a", "b")
+
+
+@pytest.mark.parametrize("lower, upper", [(np.nan, 1), (0, np.nan), (-1, 1), (np.inf, np.inf)])
+def test_bracket_refuses_numbers_that_bound_nothing(lower, upper):
+    with pytest.raises(ValueError, match="lower = "):
+        Bracket(lower, upper, "a", "b")
+
+
+def test_bracket_forgives_rounding_only():
+    assert Bracket(1 + 1e-12, 1.0, "a", "b").is_exact
+
+
+def test_bracket_is_immutable():
+    with pytest.raises(AttributeError):
+        Bracket(0, 1, "a", "b").lower = 0.5
+
+
+@pytest.mark.parametrize("bracket, ratio", [((1, 4), 4), ((0, 0), 1), ((0, 1), np.inf), ((2, np.inf), np.inf)])
+def test_ratio_is_the_factor_of_uncertainty(bracket, ratio):
+    assert Bracket(*bracket, "a", "b").ratio == ratio
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(1, 9)), min_size=2, max_size=2))
+def test_tightening_keeps_the_best_of_both(bounds):
+    one, two = (Bracket(*pair, "l", "u") for pair in bounds)
+    both = one.tightened(two)
+    assert (both.lower, both.upper) == (max(one.lower, two.lower), min(one.upper, two.upper))
+
+
+# ------------------------------------------------------------------------------------------- exact pairwise slopes
+
+
+@pytest.mark.parametrize("n", [2, 3, 767, 768, 769, 1700])  # around and across the block size
+def test_steepest_pair_agrees_with_pdist(n):
+    rng = np.random.default_rng(n)
+    X, y = rng.standard_normal((n, 5)), rng.uniform(-1, 1, n)
+    found = lip.data_lipschitz(X, y)
+    assert found.value == pytest.approx(slopes(X, y).max(), rel=1e-13)
+    assert found.i < found.j
+    assert found.value == pytest.approx(
+        abs(y[found.i] - y[found.j]) / np.linalg.norm(X[found.i] - X[found.j]), rel=1e-13
+    )
+    assert lip.min_separation(X).value == pytest.approx(pdist(X).min(), rel=1e-13)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_steepest_pair_agrees_with_pdist_on_ugly_numbers(draw):
+    n, d = draw.draw(st.integers(2, 12)), draw.draw(st.integers(1, 4))
+    X = draw.draw(hnp.arrays(float, (n, d), elements=moderate))
+    y = draw.draw(hnp.arrays(float, n, elements=moderate))
+    run = pdist(X)
+    assert lip.min_separation(X).value == pytest.approx(run.min(), rel=1e-12)
+    assume((run > 0).all())
+    assert lip.data_lipschitz(X, y).value == pytest.approx(slopes(X, y).max(), rel=1e-12)
+
+
+def test_nothing_cancels_far_from_the_origin():
+    # two points 2^-30 apart next to (1, ..., 1)·10^3: ‖a‖² + ‖b‖² − 2⟨a, b⟩ in float64 has no digit of the distance
+    X = np.full((4, 50), 1000.0)
+    X[1, 7] += 2.0**-30
+    X[2] += 1
+    X[3] -= 1
+    found = lip.data_lipschitz(X, np.array([0.0, 1.0, 0.0, 0.5]))
+    assert (found.value, found.i, found.j) == (2.0**30, 0, 1)
+    assert lip.min_separation(X).value == 2.0**-30
+
+
+def test_value_is_exact_in_rational_arithmetic():
+    rng = np.random.default_rng(5)
+    X, y = rng.standard_normal((30, 3)) * [1e-3, 1, 1e3] + 1e4, rng.standard_normal(30)
+    exact = max(
+        (Fraction(y[i]) - Fraction(y[j])) ** 2 / sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(X[i], X[j]))
+        for i, j in itertools.combinations(range(30), 2)
+    )
+    assert lip.data_lipschitz(X, y).value ** 2 == pytest.approx(float(exact), rel=1e-14)
+
+
+def test_a_close_pair_in_a_tight_cluster_is_found_among_many():
+    rng = np.random.default_rng(1)
+    X = np.concatenate([data.sphere(900, 20, rng), 0.3 + 1e-6 * rng.standard_normal((900, 20))])
+    y = data.random_signs(1800, rng)
+    assert lip.data_lipschitz(X, y).value == pytest.approx(slopes(X, y).max(), rel=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-180, 1e-8, 1e8, 1e150])
+def test_slopes_scale_with_the_units_without_overflow(scale):
+    rng = np.random.default_rng(2)
+    X, y = data.sphere(40, 6, rng), data.random_signs(40, rng)
+    assert lip.data_lipschitz(scale * X, y).value * scale == pytest.approx(lip.data_lipschitz(X, y).value, rel=1e-12)
+    assert lip.data_lipschitz(X, scale * y).value == pytest.approx(scale * lip.data_lipschitz(X, y).value, rel=1e-12)
+
+
+def test_equal_labels_have_slope_zero_and_repeated_points_do_no_harm():
+    X = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
+    assert lip.data_lipschitz(X, np.ones(3)).value == 0
+    assert lip.data_lipschitz(X, np.array([1.0, 1.0, -1.0])).value == 1
+    assert lip.min_separation(X) == lip.PairWitness(0.0, 0, 1)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_repeated_point_with_two_labels_has_no_lipschitz_memorizer(offset):
+    X = np.random.default_rng(0).standard_normal((1000, 7)) + offset
+    X[900] = X[3]
+    with pytest.raises(ValueError, match=r"X\[3\] and X\[900\] are the same point.*no Lipschitz memorizer exists"):
+        lip.data_lipschitz(X, np.arange(1000.0))
+
+
+def test_signs_on_the_sphere_give_two_over_the_smallest_distance_between_opposite_signs():
+    rng = np.random.default_rng(3)
+    X, y = data.sphere(500, 10, rng), data.random_signs(500, rng)
+    opposite = np.linalg.norm(X[y > 0][:, None] - X[y < 0][None], axis=2).min()
+    assert lip.data_lipschitz(X, y).value == pytest.approx(2 / opposite, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "X, y, message",
+    [
+        (np.zeros(3), np.zeros(3), r"X has shape \(3,\)"),
+        (np.zeros((1, 3)), np.zeros(1), "at least 2 are needed"),
+        (np.zeros((2, 0)), np.zeros(2), "dimension d must be at least 1"),
+        (np.eye(3), np.zeros(2), "y has 2 entries; 3 are needed"),
+        (np.eye(3), np.zeros((3, 1)), r"y has shape \(3, 1\)"),
+        ([[0.0, np.nan], [1.0, 2.0]], np.zeros(2), r"X\[0, 1\] = nan and 1 entry is not finite"),
+        (np.eye(2), [np.inf, 0], r"y\[0\] = inf"),
+        ([["a", "b"], ["c", "d"]], np.zeros(2), "X is not an array of real numbers"),
+        ([[1, 2], [3]], np.zeros(2), "X is not an array of real numbers"),
+    ],
+)
+def test_bad_data_are_named(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        lip.data_lipschitz(X, y)
+
+
+# ------------------------------------------------------------------------------------------------ ReLU networks
+
+
+def exact_by_enumeration(net):
+    """max ‖∇f‖ over all linear regions, d ≤ 2: every region of lines in general position touches a crossing of two."""
+    W, b, a = net.W, net.b, net.a
+    k, d = W.shape
+    best = 0.0
+    for pair in itertools.combinations(range(k), d):
+        corner = np.linalg.solve(W[list(pair)], -b[list(pair)])
+        active = W @ corner + b > 0
+        for signs in itertools.product([False, True], repeat=d):
+            active[list(pair)] = signs
+            best = max(best, np.linalg.norm((active * a) @ W))
+    return best
+
+
+def random_net(k, d, seed):
+    rng = np.random.default_rng(seed)
+    return SimpleNamespace(W=rng.standard_normal((k, d)), b=rng.standard_normal(k), a=rng.standard_normal(k))
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("k", [2, 3, 8, 15])
+@pytest.mark.parametrize("seed", range(4))
+def test_ascent_is_below_exact_is_below_spectral(k, d, seed):
+    net, rng = random_net(k, d, seed), np.random.default_rng(seed)
+    exact = exact_by_enumeration(net)
+    bracket = lip.relu_bracket(net, rng.standard_normal((50, d)))
+    assert bracket.lower <= exact * (1 + 1e-12)
+    assert exact <= bracket.upper * (1 + 1e-12)
+    assert bracket.lower >= 0.6 * exact  # and the ascent is not idle
+
+
+def test_ascent_finds_the_exact_value_of_half_of_the_small_networks():
+    found = 0
+    for seed in range(20):
+        net = random_net(10, 2, seed)
+        starts = 2 * np.random.default_rng(seed).standard_normal((100, 2))
+        found += lip.annealed_ascent(net, starts).value >= exact_by_enumeration(net) * (1 - 1e-9)
+    assert found >= 10
+
+
+def test_ascent_beats_the_gradient_at_its_starting_points():
+    rng = np.random.default_rng(0)
+    net = SimpleNamespace(W=rng.standard_normal((300, 40)), b=rng.standard_normal(300), a=rng.standard_normal(300))
+    starts = data.sphere(50, 40, rng)
+    at_starts = np.linalg.norm(((starts @ net.W.T + net.b > 0) * net.a) @ net.W, axis=1).max()
+    assert lip.annealed_ascent(net, starts).value >= 1.2 * at_starts
+
+
+def test_the_witness_is_a_slope_of_the_network_itself():
+    net = random_net(20, 5, 0)
+    f = lambda x: net.a @ np.maximum(net.W @ x + net.b, 0)  # noqa: E731
+    found = lip.annealed_ascent(net, np.random.default_rng(1).standard_normal((30, 5)))
+    G = ((net.W @ found.point + net.b > 0) * net.a) @ net.W
+    step = 1e-7 * G / np.linalg.norm(G)
+    assert (f(found.point + step) - f(found.point - step)) / 2e-7 == pytest.approx(found.value, rel=1e-5)
+
+
+def test_points_on_a_kink_are_no_witness():
+    # f(x) = ReLU(x) − ReLU(x): constant 0, but the formula with 1[u > 0] taken at the kink may say otherwise
+    net = SimpleNamespace(W=np.array([[1.0], [-1.0]]), b=np.zeros(2), a=np.array([1.0, -1.0]))
+    assert lip.annealed_ascent(net, np.zeros((3, 1)), steps=1).value == 0.0
+    assert lip.annealed_ascent(net, np.ones((3, 1)), steps=1).value == 1.0
+
+
+def test_spectral_bound_multiplies_norms_and_takes_known_constants():
+    A, B = np.diag([3.0, 1.0]), np.array([[0.0, 2.0]])
+    assert lip.spectral_bound([A, B]) == pytest.approx(6)
+    assert lip.spectral_bound([A, 0.5, B]) == pytest.approx(3)
+
+
+@settings(deadline=None)
+@given(hnp.arrays(float, (3, 4), elements=moderate), hnp.arrays(float, (2, 3), elements=moderate))
+def test_spectral_bound_is_above_the_norm_of_the_product(W1, W2):
+    assert np.linalg.norm(W2 @ W1, 2) <= lip.spectral_bound([W1, W2]) * (1 + 1e-9) + 1e-9
+
+
+@pytest.mark.parametrize(
+    "layers, message",
+    [
+        ([], "at least one layer"),
+        ([np.ones((2, 3)), np.ones((1, 4))], r"layers\[1\] takes 4 inputs but the layer before it gives 2"),
+        ([np.ones(3)], r"layers\[0\] has shape \(3,\)"),
+        ([np.ones((2, 2)), -1.0], r"layers\[1\] = -1.0"),
+        ([np.full((2, 2), np.nan)], r"layers\[0\]\[0, 0\] = nan"),
+    ],
+)
+def test_bad_layers_are_named(layers, message):
+    with pytest.raises(ValueError, match=message):
+        lip.spectral_bound(layers)
+
+
+@pytest.mark.parametrize(
+    "change, options, message",
+    [
+        ({"b": np.zeros(2)}, {}, r"net.b has 2 entries; 3 are needed"),
+        ({"a": np.full(3, np.inf)}, {}, r"net.a\[0\] = inf"),
+        ({"W": np.zeros((3, 5))}, {}, "starts has 2 columns; 5 are needed"),
+        ({}, {"steps": 0}, "steps = 0"),
+        ({}, {"step_size": -1.0}, "step_size = -1.0"),
+        ({}, {"sharpness": (0, 1)}, "sharpness = 0"),
+    ],
+)
+def test_bad_networks_and_options_are_named(change, options, message):
+    net = SimpleNamespace(**{"W": np.zeros((3, 2)), "b": np.zeros(3), "a": np.zeros(3), **change})
+    with pytest.raises(ValueError, match=message):
+        lip.annealed_ascent(net, np.zeros((4, 2)), **options)
