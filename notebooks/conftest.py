@@ -49,11 +49,14 @@ def _progress(config, text):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
-    if call.when != "call" or not hasattr(item, "test_outputs"):
+    if not hasattr(item, "test_outputs"):
+        return
+    # The first cell's setup starts the kernel: its time counts.
+    state = item.config.stash[RUNS_KEY].setdefault(item.path, {"started": call.start, "outputs": {}, "differing": [], "raised": []})
+    if call.when != "call":
         return
     report = outcome.get_result()
     cells = [cell for cell in item.parent.nb.cells if cell.cell_type == "code"]
-    state = item.config.stash[RUNS_KEY].setdefault(item.path, {"started": call.start, "outputs": {}, "differing": [], "raised": []})
     outputs = item.test_outputs or []
     state["outputs"][item.cell_num] = outputs
     name = item.cell.get("id", f"code-{item.cell_num}")
@@ -101,9 +104,9 @@ def _page_output(out, count):
 
 
 def pytest_report_teststatus(report, config):
-    """No dots for cells: a line for each notebook says more."""
-    if report.when == "call" and report.passed and dict(getattr(report, "user_properties", [])).get("notebook"):
-        return "passed", "", ""
+    """No letter for each cell: a line for each notebook says more."""
+    if report.when == "call" and dict(getattr(report, "user_properties", [])).get("notebook"):
+        return report.outcome, "", ""
 
 
 def pytest_runtest_logreport(report):

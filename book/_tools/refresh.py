@@ -1,6 +1,7 @@
 """`make refresh`: run every notebook and store its outputs in it. Byte-identical when nothing changed."""
 from __future__ import annotations
 
+import base64
 import dataclasses
 import sys
 from pathlib import Path
@@ -28,6 +29,12 @@ def recorded(executed: nbformat.NotebookNode) -> str:
     return nbformat.writes(executed, version=nbformat.NO_CONVERT) + "\n"
 
 
+def picture(notebook: nbformat.NotebookNode, cell: str) -> bytes:
+    """The PNG that a cell stored."""
+    outputs = next(c for c in notebook.cells if c.id == cell).outputs
+    return next(base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.get("data", {}))
+
+
 def main(root: Path = ROOT, names: list[str] | None = None) -> int:
     chosen = [nb for nb in notebooks(root) if not names or nb.stem in names or nb.name in names]
     run(chosen, verbose=False, root=root)
@@ -45,6 +52,8 @@ def main(root: Path = ROOT, names: list[str] | None = None) -> int:
         # What is now stored is what this run printed: nothing differs any more.
         dataclasses.replace(last, record=record_digest(notebook), differing=()).save(notebook, cache)
         print(f"{notebook.name}: {'re-recorded' if changed else 'unchanged'}")
+        if notebook.stem == "00-preface":  # the README shows the book's first picture
+            (root / "book/law.png").write_bytes(picture(nbformat.read(notebook, as_version=4), "preface-law-fig"))
     return int(failed)
 
 

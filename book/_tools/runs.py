@@ -99,10 +99,14 @@ class Run:
     @classmethod
     def load(cls, notebook: Path, cache: Path) -> Run | None:
         try:
-            stored = json.loads(cls.path(notebook, cache).read_text("utf-8"))
-            return cls(stored["record"], stored["seconds"], tuple(stored["differing"]), tuple(stored["raised"]))
+            return cls.read(cls.path(notebook, cache))
         except (FileNotFoundError, json.JSONDecodeError, KeyError):
             return None
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        stored = json.loads(path.read_text("utf-8"))
+        return cls(stored["record"], stored["seconds"], tuple(stored["differing"]), tuple(stored["raised"]))
 
     def save(self, notebook: Path, cache: Path) -> None:
         path = self.path(notebook, cache)

@@ -1,0 +1,102 @@
+"""`make portable`: compare the notebooks' numbers as if on other machines.
+
+One row for each simulated machine: other kernels of OpenBLAS, other instruction sets in numpy and torch, one and two threads, the oldest numpy that
+pyproject.toml admits, and other versions of Python. PYTHONS="/path/to/python3.12 …" names interpreters that are not on the PATH; an
+interpreter for which no CPU build of torch is to be had runs only the notebooks that do not need torch, and the row says so.
+"""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from run_notebooks import run
+from runs import ROOT, Run, notebooks
+
+WORK = ROOT / "_build/portable"
+MACHINES = {
+    "as it is": {},
+    "two threads": {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"},
+    "OpenBLAS Prescott": {"OPENBLAS_CORETYPE": "Prescott"},
+    "OpenBLAS Haswell": {"OPENBLAS_CORETYPE": "Haswell"},
+    "OpenBLAS SkylakeX": {"OPENBLAS_CORETYPE": "SkylakeX"},
+    "numpy without AVX2": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
+    "numpy without AVX-512": {"NPY_DISABLE_CPU_FEATURES": "X86_V4"},
+    "torch without vectors": {"ATEN_CPU_CAPABILITY": "default"},
+    "torch AVX2": {"ATEN_CPU_CAPABILITY": "avx2"},
+    "everything old": {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4", "ATEN_CPU_CAPABILITY": "default"},
+}
+
+
+def oldest_numpy() -> str:
+    return re.search(r'"numpy>=([\d.]+)"', (ROOT / "pyproject.toml").read_text()).group(1)
+
+
+def with_oldest_numpy() -> dict[str, str]:
+    """numpy's oldest admitted release, put in front of the installed one."""
+    target = WORK / "numpy-oldest"
+    if not target.exists():
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), f"numpy=={oldest_numpy()}.*"], check=True)
+    return {"PYTHONPATH": str(target)}
+
+
+def other_pythons() -> list[str]:
+    here = sys.version_info[:2]
+    candidates = os.environ.get("PYTHONS", "").split() + [shutil.which(f"python3.{m}") or "" for m in (11, 12, 13)]
+    found: dict[str, str] = {}
+    for python in filter(None, candidates):
+        said = subprocess.run([python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+        if said.returncode == 0 and said.stdout.split() != [str(v) for v in here]:
+            found.setdefault(".".join(said.stdout.split()), python)
+    return list(found.values())
+
+
+def environment_for(python: str) -> tuple[str, bool]:
+    """An environment with the locked set for another Python, and whether torch is in it."""
+    version = subprocess.run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True).stdout.strip()
+    venv = WORK / f"venv-{version}"
+    own = venv / "bin/python"
+    pip = [str(own), "-m", "pip", "install", "-q"]
+    if not own.exists():
+        subprocess.run([python, "-m", "venv", str(venv)], check=True)
+        subprocess.run([*pip, "--require-hashes", "-r", "requirements.lock"], cwd=ROOT, check=True)
+        subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], cwd=ROOT, check=True)
+        torch = re.search(r"^TORCH=([\d.]+)", (ROOT / "book/_tools/setup.sh").read_text(), re.M).group(1)
+        subprocess.run([*pip, f"torch=={torch}+cpu", "--extra-index-url", "https://download.pytorch.org/whl/cpu"], cwd=ROOT, stderr=subprocess.DEVNULL)
+    return str(own), subprocess.run([str(own), "-c", "import torch"], capture_output=True).returncode == 0
+
+
+def needs_torch(notebook: Path) -> bool:
+    return re.search(r"\btorch\b|networks|attacks", notebook.read_text("utf-8")) is not None
+
+
+def main() -> int:
+    WORK.mkdir(parents=True, exist_ok=True)
+    rows, failed = [], False
+    trials = [(name, sys.executable, env, notebooks()) for name, env in MACHINES.items()]
+    trials.append((f"numpy {oldest_numpy()}", sys.executable, with_oldest_numpy(), notebooks()))
+    for python in other_pythons():
+        own, torch = environment_for(python)
+        chosen = [nb for nb in notebooks() if torch or not needs_torch(nb)]
+        trials.append((Path(own).parents[1].name.replace("venv-", "Python ") + ("" if torch else " (no torch)"), own, {}, chosen))
+    for name, python, env, chosen in trials:
+        print(f"\n==> {name}", flush=True)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(dir=WORK) as cache:
+            code = run(chosen, verbose=False, env={**env, "LAWROB_CACHE_DIR": cache}, python=python)
+            last = {path.stem: Run.read(path) for path in Path(cache).glob("*/runs/*.json")}
+        wrong = [f"{stem}: {cell}" for stem, r in sorted(last.items()) for cell in (*r.differing, *r.raised)]
+        missing = [nb.stem for nb in chosen if nb.stem not in last]
+        failed |= bool(code or wrong or missing)
+        rows.append(f"{name:<26} {len(chosen)} notebooks, {time.monotonic() - started:3.0f} s   " + ("; ".join(wrong + missing) or "all numbers as recorded"))
+    print("\n" + "\n".join(rows))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
