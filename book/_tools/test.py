@@ -7,9 +7,10 @@ import sys
 import tempfile
 import time
 
-import build
 from run_notebooks import run
 from runs import ROOT, mnist_at_hand, notebooks
+
+import build
 
 
 def pytest(*arguments: str) -> int:

@@ -1,0 +1,61 @@
+"""lawrob_utils as an ordinary installed package."""
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MEMORIZER = ("name", "n_parameters", "predict", "lipschitz")
+MODULES = sorted(p for p in (ROOT / "lawrob_utils").rglob("*.py"))
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+
+
+def test_the_package_and_the_theory_modules_import_without_torch():
+    blocked = "import sys; sys.modules['torch'] = None\n"
+    modules = "lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, lawrob_utils.law, lawrob_utils.plotting, lawrob_utils.check"
+    done = python(blocked + f"import {modules}; lawrob_utils.check.known_exercises()")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["networks", "attacks"])
+def test_without_torch_the_message_says_how_to_get_the_small_build(module):
+    done = python(f"import sys; sys.modules['torch'] = None\nimport lawrob_utils.{module}")
+    assert done.returncode != 0
+    assert "download.pytorch.org/whl/cpu" in done.stderr.splitlines()[-1]
+
+
+def test_the_wheel_holds_every_module_and_says_that_it_is_typed(tmp_path):
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    subprocess.run(wheel, check=True, capture_output=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    assert "lawrob_utils/py.typed" in names
+    assert {p.relative_to(ROOT).as_posix() for p in MODULES} <= names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_everything_public_has_a_docstring(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert ast.get_docstring(tree), "the module says what is in it"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            # What the Memorizer protocol documents once, its members need not repeat.
+            members = [m for m in node.body if isinstance(m, ast.FunctionDef) and not m.name.startswith("_") and m.name not in MEMORIZER]
+            protocol = any("Protocol" in ast.unparse(b) for b in node.bases)
+            assert ast.get_docstring(node), node.name
+            assert protocol or all(ast.get_docstring(m) for m in members), node.name
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+def test_types_agree_with_the_code():
+    done = subprocess.run([sys.executable, "-m", "mypy", "lawrob_utils"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
