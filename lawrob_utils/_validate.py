@@ -35,7 +35,9 @@ def matrix(
     return A
 
 
-def vector(y: ArrayLike, name: str = "y", *, length: int | None = None, bound: float | None = None) -> Float[ndarray, "n"]:
+def vector(
+    y: ArrayLike, name: str = "y", *, length: int | None = None, bound: float | None = None
+) -> Float[ndarray, "n"]:
     """A finite float64 vector of the given length (if given) with entries in [-bound, bound] (if given)."""
     v = _finite(y, name)
     if v.ndim != 1:

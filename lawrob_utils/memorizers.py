@@ -7,7 +7,7 @@ smallest Lipschitz constant that any function can have. Used from the chapter "R
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -91,16 +91,17 @@ class McShane:
     def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f(x) for each row of X (m, d); takes O(m·n·d) operations. Raises ValueError on shapes that do not fit."""
         X = check.matrix(X, columns=self.X.shape[1])
-        sign = 1.0 if self.side == "upper" else -1.0
+        L, sign = cast(float, self.L), 1.0 if self.side == "upper" else -1.0
         out = np.empty(X.shape[0])
         for start in range(0, X.shape[0], 1024):
             part = slice(start, start + 1024)
             # cdist takes differences, so the distance of a point to itself is exactly 0
-            out[part] = sign * (sign * self.y + self.L * cdist(X[part], self.X)).min(axis=1)
+            out[part] = sign * (sign * self.y + L * cdist(X[part], self.X)).min(axis=1)
         return out
 
     def lipschitz(self) -> Bracket:
         """Exactly L: at L = L* by the steepest pair; at L > L* because f(x) = y_i ± L‖x − x_i‖ near each x_i."""
-        if self.L <= self.steepest.value:
-            return Bracket.exact(self.L, f"slope between points {self.steepest.i} and {self.steepest.j}")
-        return Bracket.exact(self.L, "slope next to each data point")
+        L = cast(float, self.L)
+        if L <= self.steepest.value:
+            return Bracket.exact(L, f"slope between points {self.steepest.i} and {self.steepest.j}")
+        return Bracket.exact(L, "slope next to each data point")

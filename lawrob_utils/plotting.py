@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
@@ -59,7 +61,7 @@ def use_style() -> None:
             "legend.frameon": False,
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
-            "axes.prop_cycle": mpl.cycler(color=PALETTE) + mpl.cycler(linestyle=DASHES),
+            "axes.prop_cycle": cycler(color=PALETTE) + cycler(linestyle=DASHES),
             "image.cmap": "gray",
             "svg.hashsalt": "lawrob",
         }
@@ -76,7 +78,7 @@ def end_label(line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **st
     axes = line.axes
     if not isinstance(axes, Axes):
         raise ValueError(f"line = {line!r} is on no Axes; draw it with ax.plot first")
-    x, y = line.get_xdata(), line.get_ydata()
+    x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
     if len(x) == 0:
         raise ValueError("line has no points; there is no end to label")
     defaults = {"color": line.get_color(), "va": "center", "ha": "left", "annotation_clip": False}
