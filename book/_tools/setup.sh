@@ -10,6 +10,10 @@ venv=.venv
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 die() { printf '%s\n' "$@" >&2; exit 1; }
 
+case "${LAWROB_TORCH:-cpu}" in cpu|pypi) ;; *)
+  die "LAWROB_TORCH=$LAWROB_TORCH: allowed are cpu (the default) and pypi (on Linux: several GB, with CUDA)." ;;
+esac
+
 digest() { cat requirements.lock pyproject.toml "$0" | cksum | tr ' ' '-'; }
 stamp="$venv/.lawrob-$(digest)${LAWROB_TORCH:+-$LAWROB_TORCH}"
 [ -e "$stamp" ] && "$venv/bin/python" -c '' 2>/dev/null && exit 0
@@ -50,7 +54,6 @@ case "${LAWROB_TORCH:-cpu}-$(uname -s)" in
   cpu-*|pypi-*)
     say "installing torch $TORCH from PyPI"
     "${pip[@]}" install -q "torch==$TORCH" ;;
-  *) die "LAWROB_TORCH=$LAWROB_TORCH: allowed are cpu (default) and pypi (on Linux: several GB, with CUDA)." ;;
 esac
 
 say "installing lawrob_utils (editable)"
