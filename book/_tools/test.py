@@ -7,10 +7,11 @@ import sys
 import tempfile
 import time
 
+import build
 from run_notebooks import run
 from runs import ROOT, mnist_at_hand, notebooks
 
-import build
+UNIT_TESTS = ("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks", "-n", "2", "--dist", "loadfile")
 
 
 def pytest(*arguments: str) -> int:
@@ -27,7 +28,7 @@ def without_mnist() -> int:
 def main() -> int:
     steps = {
         "notebooks against their stored numbers": lambda: run(notebooks()),
-        "unit tests and doctests": lambda: pytest("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks"),
+        "unit tests and doctests": lambda: pytest(*UNIT_TESTS),
         "pages build": lambda: build.main(),
         "pages": lambda: pytest("tests/pages"),
     }
