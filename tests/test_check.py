@@ -117,9 +117,33 @@ def test_call_says_what_went_wrong_in_the_readers_function(answer):
 
 # Wrong answers that a reader is likely to give; each chapter adds its own ----------------------------------
 
-WRONG: dict[str, list] = {}
+WRONG = {
+    "memorization-1": [lambda g: 1 - g**2, lambda g: 1 - np.mean(g) ** 2, lambda g: np.sqrt(np.mean(1 - g**2)), lambda g: np.mean(g**2), lambda g: 1.0],
+    "memorization-2": [16954, 16956, 16955.5, 14737, 1060, 4239, -1, 1e9],
+    "memorization-3": [
+        lambda g, z, eps: g,
+        lambda g, z, eps: g + z,
+        lambda g, z, eps: g + (eps / np.mean(z**2)) * z,
+        lambda g, z, eps: g + np.sqrt(1 - eps / np.mean(z**2)) * z,
+        lambda g, z, eps: (1 - np.sqrt(1 - eps / np.mean(z**2))) * z,
+        lambda g, z, eps: g + z + np.sqrt(np.mean(z**2) - eps),
+        lambda g, z, eps: np.zeros((2, len(g))),
+    ],
+    "memorization-4": [
+        lambda X, sigma: np.mean(sigma**2) * (1 - X.shape[1] / X.shape[0]),
+        lambda X, sigma: np.sum(sigma**2 * (1 - np.sum(np.linalg.qr(X)[0] ** 2, axis=1))),
+        lambda X, sigma: np.mean(sigma * (1 - np.sum(np.linalg.qr(X)[0] ** 2, axis=1))),
+        lambda X, sigma: sigma**2,
+    ],
+    "memorization-5": [30.6, 45.1, 46.1, 31.25, 180.3, 1000, 44.4, 43.6],
+}
 
 
 @pytest.mark.parametrize(("id", "answer"), [(id, answer) for id, answers in WRONG.items() for answer in answers])
 def test_likely_wrong_answers_do_not_pass(id, answer):
-    assert not check.verdict(id, answer).passed
+    verdict = check.verdict(id, answer)
+    assert not verdict.passed and "ended in" not in verdict.message
+
+
+def test_every_exercise_has_wrong_answers_to_reject():
+    assert set(check.known_exercises()) == set(WRONG)

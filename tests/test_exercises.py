@@ -15,12 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
 os.environ.setdefault("MPLBACKEND", "agg")
 
-from student import main, student_copy, write_student_copies  # noqa: E402
+from student import chapters, main, student_copy, write_student_copies  # noqa: E402
 from test_claims import build, code, markdown, write_book  # noqa: E402
 
 from lawrob_utils.check import known_exercises  # noqa: E402
 
-CHAPTERS = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
+CHAPTERS = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in chapters(ROOT / "notebooks")}
 
 
 def source(cell):
@@ -123,7 +123,7 @@ def test_student_copy_has_every_hole_no_solution_and_no_output(chapter):
 def test_making_student_copies_leaves_the_chapters_alone(tmp_path):
     before = {p: p.read_bytes() for p in (ROOT / "notebooks").glob("*.ipynb")}
     assert main([str(tmp_path / "copies")]) == 0
-    assert {p.name for p in (tmp_path / "copies").iterdir()} == {p.name for p in before}
+    assert {p.stem for p in (tmp_path / "copies").iterdir()} == set(CHAPTERS)
     assert before == {p: p.read_bytes() for p in before}
 
 

@@ -19,6 +19,11 @@ Run the cells in order; where you meet a hole, fill it in and run it again until
 It needs the package `lawrob_utils`."""
 
 
+def chapters(folder: Path) -> list[Path]:
+    """The notebooks of the chapters in `folder`, in reading order; the preface, number 00, is none."""
+    return [p for p in sorted(folder.glob("[0-9]*.ipynb")) if not p.name.startswith("00")]
+
+
 def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
     """The notebook (nbformat 4 JSON) without the cells tagged `solution` and without outputs; the argument stays as it is."""
     result = copy.deepcopy(notebook)
@@ -36,14 +41,13 @@ def write_student_copies(sources: Path, folder: Path) -> list[Path]:
 
     Raises `ValueError` if `sources` has no chapters, or if `folder` is `sources` itself, whose files it would overwrite.
     """
-    chapters = sorted(sources.glob("[0-9]*.ipynb"))
-    if not chapters:
+    if not chapters(sources):
         raise ValueError(f"sources = {sources} holds no notebooks named like 01-title.ipynb")
     if folder.resolve() == sources.resolve():
         raise ValueError(f"folder = {folder} is where the chapters themselves are; give another one")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for chapter in chapters:
+    for chapter in chapters(sources):
         copied = student_copy(json.loads(chapter.read_text(encoding="utf-8")))
         written.append(folder / chapter.name)
         written[-1].write_text(json.dumps(copied, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
