@@ -21,7 +21,7 @@ from lawrob_utils import data, lipschitz  # noqa: E402
 
 def bare_product(X: np.ndarray) -> None:
     """The matrix products that any blockwise method needs, and nothing else."""
-    n, block = X.shape[0], lipschitz._BLOCK
+    n, block = X.shape[0], lipschitz.pairs._BLOCK
     for r in range(0, n, block):
         for c in range(r, n, block):
             X[r : r + block] @ X[c : c + block].T

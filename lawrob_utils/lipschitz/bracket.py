@@ -1,0 +1,76 @@
+"""`Bracket`, the only thing that a `lipschitz()` returns: a witnessed lower and a certified upper bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """lower ≤ Lip(f) ≤ upper, each with the words that say where it comes from.
+
+    lower ≥ 0 is witnessed (a slope between two points, a gradient norm at a point); upper is certified and may be
+    inf. Rounding may put lower above upper by 1 part in 10⁹; then both are set to lower.
+
+    Raises ValueError if a number is NaN or negative, or if lower exceeds upper: one of the two is then wrong.
+
+    >>> print(Bracket(1.5, 6.0, "gradient at a point", "product of spectral norms"))
+    1.5 ≤ Lip ≤ 6 (lower: gradient at a point; upper: product of spectral norms)
+    """
+
+    lower: float
+    upper: float
+    lower_by: str
+    upper_by: str
+
+    def __post_init__(self) -> None:
+        lower, upper = float(self.lower), float(self.upper)
+        if not (0 <= lower < np.inf) or not upper >= 0:
+            raise ValueError(f"lower = {lower}, upper = {upper}; 0 <= lower < inf and upper >= 0 are needed")
+        if lower > upper:
+            if lower > upper * (1 + 1e-9):
+                raise ValueError(
+                    f"lower = {lower:.12g} ({self.lower_by}) exceeds upper = {upper:.12g} ({self.upper_by}): "
+                    "one of the two bounds is wrong"
+                )
+            upper = lower
+        object.__setattr__(self, "lower", lower)
+        object.__setattr__(self, "upper", upper)
+
+    @classmethod
+    def exact(cls, value: float, by: str) -> Bracket:
+        """The bracket [value, value].
+
+        >>> print(Bracket.exact(2.0, "slope of the pair (0, 1)"))
+        Lip = 2 (slope of the pair (0, 1))
+        """
+        return cls(value, value, by, by)
+
+    @property
+    def is_exact(self) -> bool:
+        """lower = upper."""
+        return self.lower == self.upper
+
+    @property
+    def ratio(self) -> float:
+        """upper/lower ≥ 1: the factor by which the constant is uncertain (1 if both are 0, inf if only lower is)."""
+        if self.lower == 0:
+            return 1.0 if self.upper == 0 else np.inf
+        return self.upper / self.lower
+
+    def tightened(self, other: Bracket) -> Bracket:
+        """The larger lower and the smaller upper bound of two brackets of the same function.
+
+        >>> Bracket(1, 9, "a", "b").tightened(Bracket(2, 10, "c", "d"))
+        Bracket(lower=2.0, upper=9.0, lower_by='c', upper_by='b')
+        """
+        low = self if self.lower >= other.lower else other
+        high = self if self.upper <= other.upper else other
+        return Bracket(low.lower, high.upper, low.lower_by, high.upper_by)
+
+    def __str__(self) -> str:
+        if self.is_exact:
+            return f"Lip = {self.lower:.4g} ({self.lower_by})"
+        return f"{self.lower:.4g} ≤ Lip ≤ {self.upper:.4g} (lower: {self.lower_by}; upper: {self.upper_by})"
