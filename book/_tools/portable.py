@@ -6,6 +6,7 @@ interpreter for which no CPU build of torch is to be had runs only the notebooks
 """
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -72,7 +73,8 @@ def environment_for(python: str) -> tuple[str, bool]:
 
 
 def needs_torch(notebook: Path) -> bool:
-    return re.search(r"\btorch\b|networks|attacks", notebook.read_text("utf-8")) is not None
+    code = "\n".join("".join(c["source"]) for c in json.loads(notebook.read_text("utf-8"))["cells"] if c["cell_type"] == "code")
+    return re.search(r"^(import|from).*\b(torch|networks|attacks)\b", code, re.M) is not None
 
 
 def main() -> int:
@@ -85,6 +87,9 @@ def main() -> int:
         chosen = [nb for nb in notebooks() if torch or not needs_torch(nb)]
         trials.append((Path(own).parents[1].name.replace("venv-", "Python ") + ("" if torch else " (no torch)"), own, {}, chosen))
     for name, python, env, chosen in trials:
+        if not chosen:
+            rows.append(f"{name:<26} no notebook runs without torch")
+            continue
         print(f"\n==> {name}", flush=True)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(dir=WORK) as cache:
