@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+
 from run_notebooks import run
 from runs import ROOT, Run, cache_dir, notebooks, record_digest
 
