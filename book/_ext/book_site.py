@@ -101,6 +101,8 @@ def unique_ids(app, doctree, docname):
 
 def page_context(app, pagename, templatename, context, doctree):
     """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
+    if context.get("body"):  # a list whose items have a role that is no longer an item's
+        context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
     buttons = []
     for button in context.get("header_buttons", []):
         if button.get("label") == "download-buttons":
