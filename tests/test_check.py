@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lawrob_utils import check
 from lawrob_utils.check import NotYet, Verdict
+from lawrob_utils.memorizers import McShane
 
 ANYTHING = [None, ..., True, 0, -1.5, float("nan"), float("inf"), 1j, "", "text", b"", [], [1, "a"], {}, {1}, object(), int, print,
             np.zeros((2, 3)), np.array("x"), np.array([None]), lambda *a: None, lambda *a: "no", lambda: 1, lambda *a: np.nan]
@@ -136,6 +137,32 @@ WRONG = {
         lambda X, sigma: sigma**2,
     ],
     "memorization-5": [30.6, 45.1, 46.1, 31.25, 180.3, 1000, 44.4, 43.6],
+    "robust-1": [
+        lambda f: (f.predict, f.X[0], 2 * f.X[0]),
+        lambda f: (lambda Z: 0 * Z[:, 0], f.X[0], 2 * f.X[0]),
+        lambda f: (lambda Z: 2000 * f.predict(Z), f.X[0], 2 * f.X[0]),
+        lambda f: (f.predict, f.X[0], f.X[0]),
+        lambda f: f.predict,
+    ],
+    "robust-2": [200, 202, 216, 200.5, 1, 1000],
+    "robust-3": [
+        lambda X, y, Z: np.zeros(len(Z)),
+        lambda X, y, Z: McShane(X, y).predict(Z),
+        lambda X, y, Z: McShane(X, y, side="lower").predict(Z),
+        lambda X, y, Z: y[np.linalg.norm(Z[:, None] - X, axis=2).argmin(axis=1)],
+        lambda X, y, Z: McShane(X, y, 2 * McShane(X, y).L).predict(Z),
+        lambda X, y, Z: (3 * McShane(X, y).predict(Z) + McShane(X, y, side="lower").predict(Z)) / 4,
+    ],
+    "robust-4": [
+        (np.eye(2), np.eye(2)),
+        (np.zeros((2, 1)), np.eye(2)),
+        (np.eye(3), np.zeros((3, 2))),
+        (np.eye(3), np.eye(3)),
+        (np.array([[0.0], [1.0], [2.0]]), np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])),
+        (np.zeros((1, 2)), np.zeros((1, 2))),
+        (..., ...),
+    ],
+    "robust-5": [99, 100, 55.86, 53.86, 90, 50, -1],
 }
 
 
