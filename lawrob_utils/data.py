@@ -1,7 +1,8 @@
 """Data: points whose law is known, labels with known noise, and two sets of real digits.
 
-Read in order: points (`sphere`, `gaussian`, `solid_cube`, `hamming_cube`), labels (`random_signs`,
-`signal_plus_noise`), images (`digits`, `mnist`). Every chapter starts here.
+Read in order: points (`sphere`, `gaussian`, `solid_cube`, `hamming_cube`; then laws that are not isoperimetric at
+scale 1/√d: mixtures, spheres in subspaces, heavy tails), labels (`random_signs`, `signal_plus_noise`), images
+(`digits`, `mnist`). Every chapter starts here.
 Points are normalised so that ‖x‖ ≈ 1 (cubes: diameter 1), labels so that |y| ≤ 1; without such units a statement
 "Lip(f) = O(1)" would say nothing.
 """
@@ -76,6 +77,111 @@ def hamming_cube(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n 
     """
     n, d, rng = check.count(n, "n"), check.count(d, "d"), check.generator(rng)
     return rng.integers(0, 2, (n, d)).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class MixtureSample:
+    """Points of a mixture, with the component each came from.
+
+    X: points (n, d). component: its number for each point (n,), in 0..k−1. centres: the means of the components (k, d).
+    """
+
+    X: Float[ndarray, "n d"]
+    component: Int[ndarray, "n"]
+    centres: Float[ndarray, "k d"]
+
+
+def gaussian_mixture(
+    n: int,
+    centres: Float[ndarray, "k d"],
+    rng: np.random.Generator,
+    *,
+    spread: float = 1.0,
+    weights: Float[ndarray, "k"] | None = None,
+) -> MixtureSample:
+    """n independent points x = m_ℓ + spread·g with g ~ N(0, I_d/d) and a random component ℓ, P(ℓ) = weights[ℓ].
+
+    Each component is isoperimetric with c = spread²; the mixture is not, once its centres are far apart.
+
+    Parameters: centres m_0, …, m_{k−1}, e.g. `sphere(k, d, rng)`, about √2 apart; spread ≥ 0, so that a component has
+    E‖x − m_ℓ‖² = spread²; weights of the components, not negative, with sum 1 (None: all equal).
+
+    Raises ValueError on wrong shapes, non-finite entries, a negative spread or weight, or weights with another sum.
+
+    >>> sample = gaussian_mixture(4, np.array([[0.0, 1.0], [0.0, -1.0]]), np.random.default_rng(0), spread=0.0)
+    >>> bool((sample.X == sample.centres[sample.component]).all())
+    True
+    """
+    centres, spread = check.matrix(centres, "centres"), check.positive(spread, "spread", zero_allowed=True)
+    k, d = centres.shape
+    p = np.full(k, 1 / k) if weights is None else check.vector(weights, "weights", length=k)
+    if p.min() < 0 or abs(p.sum() - 1) > 1e-9:
+        raise ValueError(f"weights = {p.tolist()}; numbers of at least 0 with sum 1 are needed")
+    g = _normal(n, d, rng)
+    component = rng.choice(k, size=len(g), p=p / p.sum())
+    return MixtureSample(centres[component] + (spread / np.sqrt(d)) * g, component, centres)
+
+
+def random_subspace(d: int, k: int, rng: np.random.Generator) -> Float[ndarray, "d k"]:
+    """Orthonormal columns that span a uniformly random k-dimensional subspace of R^d.
+
+    Raises ValueError unless 1 ≤ k ≤ d and rng is a `numpy.random.Generator`.
+
+    >>> U = random_subspace(5, 2, np.random.default_rng(0))
+    >>> bool(np.allclose(U.T @ U, np.eye(2)))
+    True
+    """
+    d, k = check.count(d, "d"), check.count(k, "k")
+    if k > d:
+        raise ValueError(f"k = {k} exceeds d = {d}; a subspace of R^d has at most d dimensions")
+    return np.linalg.qr(_normal(d, k, rng))[0]
+
+
+def sphere_in_subspace(n: int, basis: Float[ndarray, "d k"], rng: np.random.Generator) -> Float[ndarray, "n d"]:
+    """n independent uniform points on the unit sphere of the subspace that the k columns of `basis` span.
+
+    Formula: x = basis·u with u uniform on S^{k−1}. The points lie in R^d, but have only k − 1 dimensions.
+
+    Raises ValueError if n < 1 or the columns of basis are not orthonormal (as those of `random_subspace` are).
+
+    >>> rng = np.random.default_rng(0)
+    >>> sphere_in_subspace(3, random_subspace(7, 2, rng), rng).shape
+    (3, 7)
+    """
+    basis = check.matrix(basis, "basis")
+    k = basis.shape[1]
+    gap = np.abs(basis.T @ basis - np.eye(k)).max()
+    if gap > 1e-9:
+        raise ValueError(f"basis has columns that are not orthonormal (by {gap:.3g}); use random_subspace or numpy.linalg.qr")
+    return sphere(n, k, rng) @ basis.T
+
+
+def gaussian_plus_noise(n: int, d: int, radius: float, rng: np.random.Generator) -> Float[ndarray, "n d"]:
+    """n independent points x = g + u, g ~ N(0, I_d/d), and u independent of g, uniform on the sphere of this radius.
+
+    Raises ValueError if n < 1, d < 1, radius < 0 or rng is not a `numpy.random.Generator`.
+
+    >>> gaussian_plus_noise(2, 4, 0.5, np.random.default_rng(0)).shape
+    (2, 4)
+    """
+    radius = check.positive(radius, "radius", zero_allowed=True)
+    return gaussian(n, d, rng) + radius * sphere(n, d, rng)
+
+
+def heavy_tailed(n: int, d: int, dof: float, rng: np.random.Generator) -> Float[ndarray, "n d"]:
+    """n independent points with independent Student-t coordinates, scaled so that E x_j² = 1/d and E‖x‖² = 1.
+
+    Formula: x_j = t_j·√((dof − 2)/(dof·d)), and P(|t_j| ≥ s) falls only like s^{−dof}: no c makes such a law isoperimetric.
+
+    Raises ValueError if n < 1, d < 1 or dof ≤ 2 (then E x_j² does not exist).
+
+    >>> heavy_tailed(2, 4, 3.0, np.random.default_rng(0)).shape
+    (2, 4)
+    """
+    n, d, rng = check.count(n, "n"), check.count(d, "d"), check.generator(rng)
+    if check.positive(dof, "dof") <= 2:
+        raise ValueError(f"dof = {dof}; more than 2 degrees of freedom are needed, or E‖x‖² is infinite")
+    return rng.standard_t(dof, (n, d)) * np.sqrt((dof - 2) / (dof * d))
 
 
 def _normal(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:

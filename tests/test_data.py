@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from lawrob_utils import data
 
@@ -69,6 +70,68 @@ def test_mean_and_covariance_are_the_known_ones(sampler, mean, covariance):
     X = sampler(40_000, 6, np.random.default_rng(0))
     assert np.abs(X.mean(axis=0) - mean).max() <= 6 * np.sqrt(covariance / 40_000)
     assert np.abs(np.cov(X.T) - covariance * np.eye(6)).max() <= 0.05 * covariance
+
+
+def test_mixture_components_have_their_centres_weights_and_spread():
+    rng = np.random.default_rng(0)
+    centres, weights = data.sphere(3, 5, rng), np.array([0.5, 0.3, 0.2])
+    sample = data.gaussian_mixture(30_000, centres, rng, spread=0.4, weights=weights)
+    assert np.array_equal(sample.centres, centres)
+    for part, (centre, weight) in enumerate(zip(centres, weights, strict=True)):
+        X = sample.X[sample.component == part]
+        assert abs(len(X) / 30_000 - weight) <= 4 * np.sqrt(weight / 30_000)
+        assert np.abs(X.mean(axis=0) - centre).max() <= 5 * 0.4 / np.sqrt(5 * len(X))
+        assert np.abs(np.cov(X.T) - 0.16 / 5 * np.eye(5)).max() <= 0.1 * 0.16 / 5
+
+
+def test_sphere_in_a_subspace_lies_on_the_sphere_and_in_the_subspace():
+    rng = np.random.default_rng(0)
+    U = data.random_subspace(30, 4, rng)
+    X = data.sphere_in_subspace(200, U, rng)
+    assert np.allclose(np.linalg.norm(X, axis=1), 1) and np.allclose(X @ U @ U.T, X)
+    assert np.linalg.matrix_rank(X) == 4
+
+
+def test_square_of_a_coordinate_of_a_subspace_sphere_has_the_beta_law():
+    U = data.random_subspace(20, 6, np.random.default_rng(1))
+    x = data.sphere_in_subspace(5000, U, np.random.default_rng(2)) @ U[:, 0]
+    assert stats.kstest(x**2, stats.beta(0.5, 5 / 2).cdf).pvalue > 0.001
+
+
+def test_gaussian_plus_noise_has_the_sum_of_the_variances_and_no_noise_at_radius_zero():
+    X = data.gaussian_plus_noise(40_000, 4, 0.5, np.random.default_rng(0))
+    assert np.abs(np.cov(X.T) - 1.25 / 4 * np.eye(4)).max() <= 0.05 * 1.25 / 4
+    assert np.array_equal(
+        data.gaussian_plus_noise(3, 4, 0.0, np.random.default_rng(0)), data.gaussian(3, 4, np.random.default_rng(0))
+    )
+
+
+def test_heavy_tailed_coordinates_are_student_scaled_to_variance_one_over_d():
+    x = data.heavy_tailed(20_000, 4, 5.0, np.random.default_rng(0)).ravel() * np.sqrt(4 * 5 / 3)
+    assert stats.kstest(x, stats.t(5.0).cdf).pvalue > 0.001
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda rng: data.gaussian_mixture(0, np.eye(2), rng), "n = 0"),
+        (lambda rng: data.gaussian_mixture(3, np.ones(2), rng), "centres has shape"),
+        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, spread=-1.0), "spread = -1.0"),
+        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[0.5, 0.6]), r"weights = \[0.5, 0.6\]; .* sum 1"),
+        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[1.5, -0.5]), "at least 0"),
+        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[1.0]), "weights has 1 entries"),
+        (lambda rng: data.gaussian_mixture(3, np.eye(2), 0), "rng = 0"),
+        (lambda rng: data.random_subspace(3, 4, rng), "k = 4 exceeds d = 3"),
+        (lambda rng: data.random_subspace(3, 0, rng), "k = 0"),
+        (lambda rng: data.sphere_in_subspace(3, np.ones((3, 2)), rng), "not orthonormal"),
+        (lambda rng: data.gaussian_plus_noise(3, 2, -0.1, rng), "radius = -0.1"),
+        (lambda rng: data.heavy_tailed(3, 2, 2.0, rng), "dof = 2.0; more than 2"),
+        (lambda rng: data.heavy_tailed(3, 2, 0, rng), "dof = 0"),
+    ],
+)
+def test_bad_mixtures_subspaces_and_tails_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.random.default_rng(0))
 
 
 # ---------------------------------------------------------------------------------------------------------- labels
