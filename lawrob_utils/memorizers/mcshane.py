@@ -1,7 +1,6 @@
-"""Memorizers: functions that fit given labels, as interchangeable frozen objects.
+"""The interface `Memorizer`, which trained networks share, and the memorizer with the smallest Lipschitz constant.
 
-Read in order: the interface `Memorizer`, which trained networks share, then `McShane`, the memorizer with the
-smallest Lipschitz constant that any function can have. Used from the chapter "Robust memorization" on.
+Used from the chapter "Robust memorization" on.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.distance import cdist
 
-from . import _validate as check
-from .lipschitz import Bracket, PairWitness, data_lipschitz
+from .. import _validate as check
+from ..lipschitz import Bracket, PairWitness, data_lipschitz
 
 
 @runtime_checkable
