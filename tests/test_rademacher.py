@@ -1,0 +1,385 @@
+"""Oracles: all sign vectors of small n, scipy's chi distribution, the linear programme with every constraint, grids, closed forms."""
+
+import itertools
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.optimize import linprog
+from scipy.spatial.distance import pdist
+
+from lawrob_utils import data
+from lawrob_utils import rademacher as rad
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def all_signs(n):
+    return np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
+
+
+def exact(V, absolute=True):
+    """R of the class with values V, by all 2^n sign vectors."""
+    sums = all_signs(V.shape[1]) @ V.T
+    return (np.abs(sums) if absolute else sums).max(axis=1).mean() / V.shape[1]
+
+
+def agrees(estimate, truth, errors=4.5):
+    return abs(estimate.value - truth) <= errors * estimate.error + 1e-12
+
+
+# -------------------------------------------------------------------------------------------------------- finite classes
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.parametrize(("N", "n"), [(1, 1), (1, 7), (5, 2), (40, 10), (2000, 8)])
+def test_monte_carlo_agrees_with_all_sign_vectors_within_its_error(N, n, absolute):
+    V = rng(N).uniform(-1, 1, (N, n))
+    estimate = rad.finite_class(V, draws=4000, rng=rng(1), absolute=absolute)
+    assert agrees(estimate, exact(V, absolute))
+    assert estimate.error < 0.02
+
+
+def test_error_bars_are_as_wide_as_the_spread_of_repeated_measurements():
+    V = rng().uniform(-1, 1, (30, 9))
+    truth, r = exact(V), rng(2)
+    repeated = [rad.finite_class(V, draws=50, rng=r) for _ in range(400)]
+    pulls = [(e.value - truth) / e.error for e in repeated]
+    assert 0.9 < np.std(pulls) < 1.15
+    assert abs(np.mean(pulls)) < 0.25
+
+
+def test_matrix_blocks_and_functions_of_one_class_give_one_number():
+    X, W = data.sphere(60, 5, rng()), rng(1).standard_normal((2500, 5))
+    V = np.tanh(W @ X.T)
+    functions = [lambda X, w=w: np.tanh(X @ w) for w in W]
+    given = [V, (V[i : i + 700] for i in range(0, 2500, 700)), functions, iter(functions), [V[:1000], *functions[1000:]]]
+    values = [rad.finite_class(F, draws=20, rng=rng(3), X=X).samples for F in given]
+    for other in values[1:]:
+        np.testing.assert_allclose(other, values[0], rtol=1e-12)
+
+
+def test_class_closed_under_negation_has_the_same_complexity_without_absolute_value():
+    V = rng().uniform(-1, 1, (20, 15))
+    both = rad.finite_class(np.vstack([V, -V]), draws=50, rng=rng(1), absolute=False)
+    np.testing.assert_allclose(both.samples, rad.finite_class(V, draws=50, rng=rng(1)).samples, rtol=1e-12)
+
+
+def test_class_that_holds_every_sign_pattern_has_complexity_one():
+    assert rad.finite_class(all_signs(6), draws=30, rng=rng()).value == 1.0
+
+
+def test_constants_have_the_complexity_of_a_random_walk():
+    n = 12
+    assert agrees(rad.finite_class(np.ones((1, n)), draws=20_000, rng=rng()), np.abs(all_signs(n).sum(axis=1)).mean() / n)
+
+
+def test_values_in_single_precision_or_integers_are_accepted():
+    V = rng().integers(-1, 2, (10, 8))
+    values = [rad.finite_class(V.astype(kind), draws=10, rng=rng(1)).value for kind in (np.int64, np.float32, np.float64, np.int8)]
+    assert len(set(values)) == 1
+
+
+def test_memory_holds_a_block_of_functions_and_never_the_class():
+    n, N = 500, 40_000  # the class has 160 MB
+    blocks = (np.full((400, n), 1.0) for _ in range(N // 400))
+    tracemalloc.start()
+    rad.finite_class(blocks, draws=100, rng=rng())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12e6
+
+
+def test_value_matrix_is_not_copied():
+    V = np.ones((40_000, 500))
+    tracemalloc.start()
+    rad.finite_class(V, draws=100, rng=rng())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12e6
+
+
+# -------------------------------------------------------------------------------------------------------- linear classes
+
+
+@pytest.mark.parametrize("P", [1, 2, 3, 10, 200, 10**6])
+def test_gaussian_closed_form_is_the_mean_of_the_chi_distribution(P):
+    n, d, L = 50, 2 * 10**6, 1.7
+    assert rad.linear_gaussian(n, d, P, L) == pytest.approx(L * stats.chi(P).mean() / math.sqrt(n * d), rel=1e-8)
+
+
+@pytest.mark.parametrize(("n", "d", "P"), [(500, 300, 10), (500, 300, 50), (300, 100, 100)])
+def test_gaussian_points_measure_the_closed_form(n, d, P):
+    r = rng(P)
+    measured = rad.Estimate([rad.linear_class(data.gaussian(n, d, r)[:, :P], 2.0, draws=2, rng=r).value for _ in range(300)])
+    assert agrees(measured, rad.linear_gaussian(n, d, P, 2.0))
+    assert rad.linear_gaussian(n, d, P, 2.0) < 2 * math.sqrt(P / (n * d))
+
+
+def test_closed_form_of_a_linear_class_is_reached_by_a_dense_finite_class_of_directions():
+    Z, angles = rng().standard_normal((9, 2)), np.linspace(0, np.pi, 2000)
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    linear = rad.linear_class(Z, 3.0, draws=100, rng=rng(1)).samples
+    finite = rad.finite_class(3.0 * directions @ Z.T, draws=100, rng=rng(1)).samples
+    assert (finite <= linear + 1e-12).all()
+    np.testing.assert_allclose(finite, linear, rtol=1e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(n=st.integers(1, 9), P=st.integers(1, 5), seed=st.integers(0, 10**6), L=st.floats(0, 10))
+def test_exact_linear_complexity_lies_between_its_bounds(n, P, seed, L):
+    Z = rng(seed).standard_normal((n, P)) * rng(seed + 1).uniform(0, 3, (n, 1))
+    truth = L * np.linalg.norm(all_signs(n) @ Z, axis=1).mean() / n
+    lower, upper = rad.linear_bounds(Z, L)
+    assert lower * (1 - 1e-12) <= truth <= upper * (1 + 1e-12)
+
+
+def test_both_linear_bounds_are_attained():
+    assert rad.linear_bounds(np.ones((2, 1)), 1.0)[0] == pytest.approx(0.5)  # E|s_1 + s_2|/2
+    assert rad.linear_bounds(np.eye(5), 1.0)[1] == pytest.approx(rad.linear_class(np.eye(5), 1.0, draws=2, rng=rng()).value)
+
+
+# ------------------------------------------------------------------------------------------------------- Lipschitz balls
+
+
+def full_programme(X, s, L):
+    """The supremum by the linear programme with all n(n − 1) constraints, written down plainly."""
+    n = len(X)
+    pairs = list(itertools.permutations(range(n), 2))
+    A = np.zeros((len(pairs), n))
+    for row, (i, j) in enumerate(pairs):
+        A[row, i], A[row, j] = 1, -1
+    b = [L * np.linalg.norm(X[i] - X[j]) for i, j in pairs]
+    return -linprog(-s, A_ub=A if n > 1 else None, b_ub=b if n > 1 else None, bounds=(-1, 1)).fun / n
+
+
+@settings(deadline=None, max_examples=60)
+@given(n=st.integers(1, 12), d=st.integers(1, 4), seed=st.integers(0, 10**6), L=st.floats(0, 5))
+def test_matching_and_programme_equal_the_programme_with_every_constraint(n, d, seed, L):
+    X, s = rng(seed).standard_normal((n, d)), data.random_signs(n, rng(seed + 1))
+    value, f = rad.lipschitz_supremum(X, s, L), rad.lipschitz_maximizer(X, s, L)
+    assert value == pytest.approx(full_programme(X, s, L), abs=1e-9)
+    assert s @ f / n == pytest.approx(value, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=60)
+@given(n=st.integers(1, 30), d=st.integers(1, 6), seed=st.integers(0, 10**6), L=st.floats(0, 5))
+def test_the_maximizer_belongs_to_the_class_to_rounding(n, d, seed, L):
+    X, s = rng(seed).standard_normal((n, d)), data.random_signs(n, rng(seed + 1))
+    f = rad.lipschitz_maximizer(X, s, L)
+    assert np.abs(f).max() <= 1
+    assert (pdist(f[:, None]) <= L * pdist(X) + 1e-12).all()
+
+
+def test_optimum_equals_brute_force_over_a_grid_of_values():
+    """With distances in multiples of 1/4 some optimal f takes values in multiples of 1/4 (total unimodularity)."""
+    X = np.array([0, 1, 3, 4, 9]) / 4
+    grid = np.arange(-4, 5) / 4
+    functions = np.array(list(itertools.product(grid, repeat=5)))
+    members = functions[(np.abs(functions[:, :, None] - functions[:, None, :]) <= np.abs(X[:, None] - X) + 1e-12).all(axis=(1, 2))]
+    for s in all_signs(5):
+        assert rad.lipschitz_supremum(X[:, None], s, 1.0) == pytest.approx((members @ s).max() / 5, abs=1e-12)
+
+
+@pytest.mark.parametrize("L", [0.0, 0.3, 1.0, 4.0])
+def test_two_points_and_equidistant_points_have_their_closed_forms(L):
+    X = np.array([[0.0, 0.0], [0.6, 0.8]])
+    assert [rad.lipschitz_supremum(X, np.array(s), L) for s in ([1.0, 1.0], [1.0, -1.0])] == [1.0, min(L, 2) / 2]
+    n = 7
+    for s in all_signs(n):
+        plus = (s > 0).sum()
+        truth = (min(plus, n - plus) * min(math.sqrt(2) * L, 2) + abs(2 * plus - n)) / n
+        assert rad.lipschitz_supremum(np.eye(n), s, L) == pytest.approx(truth, abs=1e-12)
+
+
+def test_steep_balls_fit_every_sign_and_flat_balls_only_constants():
+    X = data.sphere(40, 10, rng())
+    steep = 2 / pdist(X).min()
+    assert rad.lipschitz_ball(X, steep, draws=5, rng=rng(1)).value == pytest.approx(1.0, abs=1e-12)
+    assert agrees(rad.lipschitz_ball(X, 0.0, draws=3000, rng=rng(1)), rad.cluster_constant([40]))
+
+
+def test_both_methods_give_the_same_estimate():
+    X = data.sphere(60, 8, rng())
+    by = {m: rad.lipschitz_ball(X, 1.0, draws=6, rng=rng(5), method=m).samples for m in ("matching", "lp")}
+    np.testing.assert_allclose(by["matching"], by["lp"], atol=1e-9)
+
+
+def test_points_that_coincide_share_their_value():
+    X, s = np.zeros((4, 3)), np.array([1.0, 1.0, 1.0, -1.0])
+    assert rad.lipschitz_supremum(X, s, 5.0) == 0.5
+    assert np.ptp(rad.lipschitz_maximizer(X, s, 5.0)) == 0
+
+
+# -------------------------------------------------------------------------------------------------------------- mixtures
+
+
+@pytest.mark.parametrize("m", range(0, 13))
+def test_mean_length_of_a_sum_of_signs_is_that_of_all_sign_vectors(m):
+    assert rad.sign_sum(m) == pytest.approx(np.abs(all_signs(m).sum(axis=1)).mean() if m else 0, rel=1e-12)
+
+
+def test_sum_of_many_signs_is_gaussian():
+    assert rad.sign_sum(10**8) == pytest.approx(math.sqrt(2e8 / math.pi), rel=1e-7)
+    assert rad.sign_sum(5001) == pytest.approx(5001 * 2 * stats.binom(5000, 0.5).pmf(2500) / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[3], [2, 2, 2], [1, 4, 0, 3], [1] * 8])
+def test_cluster_constant_functions_by_brute_force_over_functions_and_signs(sizes):
+    V = np.repeat(all_signs(len(sizes)), sizes, axis=1)
+    assert rad.cluster_constant(sizes) == pytest.approx(exact(V), rel=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 4, 20, 100])
+@pytest.mark.parametrize("m", [1, 2, 3, 10, 1000])
+def test_equal_clusters_cost_between_the_two_square_roots(k, m):
+    value, n = rad.cluster_constant([m] * k), k * m
+    assert math.sqrt(k / (2 * n)) * (1 - 1e-12) <= value <= math.sqrt(k / n) * (1 + 1e-12)
+    if m == 1000:
+        assert value == pytest.approx(math.sqrt(2 * k / (math.pi * n)), rel=1e-3)
+
+
+# ---------------------------------------------------------------------------------------------------------- the theorems
+
+
+@settings(deadline=None, max_examples=80)
+@given(N=st.integers(1, 40), n=st.integers(1, 9), seed=st.integers(0, 10**6), kind=st.sampled_from(["signs", "uniform", "sparse"]))
+def test_massarts_bound_is_never_violated(N, n, seed, kind):
+    r = rng(seed)
+    V = {"signs": r.choice([-1.0, 1.0], (N, n)), "uniform": r.uniform(-1, 1, (N, n)), "sparse": r.random((N, n)) ** 20}[kind]
+    radius = np.sqrt((V**2).mean(axis=1).max())
+    assert exact(V) <= rad.massart_bound(math.log(N), n, radius=radius)
+    assert exact(V) <= rad.massart_bound(math.log(N), n)
+
+
+def test_massarts_bound_is_nearly_attained_by_many_random_signs():
+    V = rng().choice([-1.0, 1.0], (20_000, 400))
+    ratio = rad.finite_class(V, draws=50, rng=rng(1)).value / rad.massart_bound(math.log(20_000), 400)
+    assert 0.85 < ratio < 1
+
+
+@pytest.mark.parametrize("L", [0.5, 2.0, 8.0])
+@pytest.mark.parametrize("k", [1, 5, 25])
+def test_isoperimetric_bound_holds_on_mixtures_and_needs_its_first_term(k, L):
+    """The class: ±½ on each sphere of a mixture, plus one of 200 ridge functions, by sums over both parts."""
+    r, n, d, N = rng(k), 200, 80, 200
+    U, found, constant = data.sphere(N, d, r), [], []
+    for _ in range(200):
+        component, X = r.integers(k, size=n), data.sphere(n, d, r)  # points relative to their centre
+        s = data.random_signs(n, r)
+        bins = np.abs(np.bincount(component, weights=s)).sum()
+        ridge = np.abs(np.clip(L * X @ U.T, -0.5, 0.5).T @ s).max()
+        found.append((bins / 2 + ridge) / n)
+        constant.append(bins / n)
+    log_N, c = math.log(2.0**k * 2 * N), d / (d - 1)
+    assert rad.Estimate(found).value < rad.isoperimetric_bound(log_N, n, d, L, k=k, c=c)
+    flat = rad.isoperimetric_bound(k * math.log(2), n, 10**6, 1.0, k=0)
+    assert rad.Estimate(constant).value > flat
+
+
+def test_symmetrization_bounds_the_gap_from_both_sides_on_a_law_with_known_means():
+    """Points uniform on {0,…,5}, F a fixed set of functions on it: everything by enumeration of all samples of size 4."""
+    V, n = rng().uniform(-1, 1, (8, 6)), 4
+    mean = V.mean(axis=1)
+    samples = np.array(list(itertools.product(range(6), repeat=n)))
+    gap = np.abs(V[:, samples].mean(axis=2) - mean[:, None]).max(axis=0).mean()
+    complexity = np.mean([np.abs(V[:, samples] @ s).max(axis=0).mean() / n for s in all_signs(n)])
+    assert complexity / 2 - np.abs(mean).max() / (2 * math.sqrt(n)) <= gap <= 2 * complexity
+
+
+LOSSES = {
+    "absolute": (lambda f, y: np.abs(f - y), 1.0),
+    "hinge": (lambda f, y: np.maximum(0, 1 - y * f), 1.0),
+    "logistic": (lambda f, y: np.log1p(np.exp(-y * f)), math.e / (1 + math.e)),
+}
+
+
+@settings(deadline=None, max_examples=40)
+@given(N=st.integers(1, 20), n=st.integers(1, 8), seed=st.integers(0, 10**6), loss=st.sampled_from(sorted(LOSSES)))
+def test_contraction_holds_over_all_sign_vectors(N, n, seed, loss):
+    r, (function, slope) = rng(seed), LOSSES[loss]
+    V, y = r.uniform(-1, 1, (N, n)), r.choice([-1.0, 1.0], n)
+    assert exact(function(V, y), absolute=False) <= slope * exact(V, absolute=False) + 1e-12
+
+
+def test_gap_bound_holds_in_the_promised_share_of_samples():
+    """Half-spaces against labels of a half-space flipped with probability 0.1: population errors are angles over π."""
+    r, n, d, N = rng(), 200, 10, 300
+    U, v = data.sphere(N, d, r), data.sphere(1, d, r)[0]
+    population = 0.1 + 0.8 * np.arccos(U @ v) / np.pi
+    gaps, complexity = [], []
+    for _ in range(200):
+        X = data.sphere(n, d, r)
+        y = np.sign(X @ v) * np.where(r.random(n) < 0.1, -1, 1)
+        F = np.sign(U @ X.T)
+        gaps.append((population - (y != F).mean(axis=1)).max())
+        complexity.append(rad.finite_class(F, draws=2, rng=r).value)
+    bound = rad.gap_bound(np.mean(complexity), n, slope=0.5, span=1.0, delta=0.1)
+    assert np.mean(np.array(gaps) > bound) <= 0.1
+
+
+@pytest.mark.parametrize("eps", [0.05, 0.3, 1.0])
+def test_lipschitz_floor_is_where_the_gap_bound_reaches_eps(eps):
+    size = {"log_N": 500.0, "n": 20_000, "d": 300}
+    floor = rad.lipschitz_floor(eps, **size, slope=0.8, span=1.5, k=4, c=1.1, delta=0.01)
+    if floor == 0:
+        assert rad.gap_bound(rad.isoperimetric_bound(**size, L=0.0, k=4, c=1.1), 20_000, slope=0.8, span=1.5, delta=0.01) >= eps
+    else:
+        R = rad.isoperimetric_bound(**size, L=floor, k=4, c=1.1)
+        assert rad.gap_bound(R, 20_000, slope=0.8, span=1.5, delta=0.01) == pytest.approx(eps, rel=1e-12)
+
+
+# ------------------------------------------------------------------------------------------------------------- bad input
+
+X2, SIGNS2 = np.eye(2), np.array([1.0, -1.0])
+BAD = {
+    "Estimate one sample": (lambda: rad.Estimate([1.0]), "samples"),
+    "Estimate nan": (lambda: rad.Estimate([1.0, np.nan]), "samples"),
+    "finite empty matrix": (lambda: rad.finite_class(np.ones((0, 3)), draws=5, rng=rng()), "F"),
+    "finite empty list": (lambda: rad.finite_class([], draws=5, rng=rng()), "F is empty"),
+    "finite vector": (lambda: rad.finite_class(np.ones(3), draws=5, rng=rng()), "F"),
+    "finite number": (lambda: rad.finite_class(3.0, draws=5, rng=rng()), "F"),
+    "finite no points": (lambda: rad.finite_class([np.cos], draws=5, rng=rng()), "X = None"),
+    "finite two sizes": (lambda: rad.finite_class([np.ones((1, 3)), np.ones((1, 4))], draws=5, rng=rng()), "3 and of 4"),
+    "finite nan": (lambda: rad.finite_class(np.array([[1.0, np.nan]]), draws=5, rng=rng()), "not finite"),
+    "finite inf far down": (lambda: rad.finite_class(np.r_[np.ones((3000, 2)), [[np.inf, 0]]], draws=5, rng=rng()), "not finite"),
+    "finite function of wrong shape": (lambda: rad.finite_class([lambda X: X], draws=5, rng=rng(), X=X2), "f"),
+    "finite one draw": (lambda: rad.finite_class(X2, draws=1, rng=rng()), "draws = 1"),
+    "finite seed": (lambda: rad.finite_class(X2, draws=5, rng=0), "rng"),
+    "linear L": (lambda: rad.linear_class(X2, -1.0, draws=5, rng=rng()), "L = -1"),
+    "linear Z": (lambda: rad.linear_class(np.ones(3), 1.0, draws=5, rng=rng()), "Z"),
+    "bounds Z": (lambda: rad.linear_bounds([[np.inf]], 1.0), "Z"),
+    "gaussian P": (lambda: rad.linear_gaussian(10, 5, 6, 1.0), "P = 6 exceeds d = 5"),
+    "gaussian n": (lambda: rad.linear_gaussian(0, 5, 5, 1.0), "n = 0"),
+    "ball signs": (lambda: rad.lipschitz_supremum(X2, np.array([1.0, 0.5]), 1.0), "signs are"),
+    "ball length": (lambda: rad.lipschitz_maximizer(X2, np.ones(3), 1.0), "s has 3"),
+    "ball L": (lambda: rad.lipschitz_supremum(X2, SIGNS2, np.nan), "L = nan"),
+    "ball method": (lambda: rad.lipschitz_ball(X2, 1.0, draws=2, rng=rng(), method="simplex"), "method"),
+    "ball X": (lambda: rad.lipschitz_ball(np.ones(3), 1.0, draws=2, rng=rng()), "X"),
+    "sign_sum": (lambda: rad.sign_sum(-1), "m = -1"),
+    "sign_sum fraction": (lambda: rad.sign_sum(2.5), "m = 2.5"),
+    "clusters none": (lambda: rad.cluster_constant([]), "at least one point"),
+    "clusters negative": (lambda: rad.cluster_constant([3, -1]), "sizes = -1"),
+    "massart log_N": (lambda: rad.massart_bound(-1.0, 5), "log_N"),
+    "massart n": (lambda: rad.massart_bound(1.0, 0), "n = 0"),
+    "isoperimetric c": (lambda: rad.isoperimetric_bound(1.0, 5, 5, 1.0, c=0.0), "c = 0"),
+    "isoperimetric k": (lambda: rad.isoperimetric_bound(1.0, 5, 5, 1.0, k=-1), "k = -1"),
+    "gap delta": (lambda: rad.gap_bound(0.1, 10, delta=1.0), "delta = 1.0"),
+    "gap delta zero": (lambda: rad.gap_bound(0.1, 10, delta=0.0), "delta = 0.0"),
+    "gap complexity": (lambda: rad.gap_bound(-0.1, 10), "complexity"),
+    "floor eps": (lambda: rad.lipschitz_floor(0.0, 1.0, 10, 10), "eps"),
+    "floor slope": (lambda: rad.lipschitz_floor(0.1, 1.0, 10, 10, slope=0.0), "slope"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_and_named(case):
+    call, words = BAD[case]
+    with pytest.raises(ValueError, match=words):
+        call()
