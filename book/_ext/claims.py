@@ -136,7 +136,7 @@ class Ledger(_ClaimDirective):
         lines = [("Source", [_sources(claim)]), ("Assumptions", [claim.assumptions])]
         lines.append(("Proof", [", ".join(f"{{prf:ref}}`{label}`" for label in evidence.get("proved here") or [])]))
         lines.append(("Cited", [", ".join(f"{{cite:t}}`{key}`" for key in evidence.get("cited") or [])]))
-        measured = [f"{m['quantity']}: {m['value']}" for m in evidence.get("measured") or []]
+        measured = [f"{m['quantity']}: **{m['value']}**" for m in evidence.get("measured") or []]
         lines.append(("Measured", [*measured, f"{{ref}}`the cell that measures it <{claim.cell}>`"]))
         if evidence.get("fails outside its assumptions"):
             lines.append(("Where it fails", [f"{{ref}}`shown in the chapter <{claim.box}>`"]))
