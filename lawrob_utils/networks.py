@@ -247,6 +247,8 @@ def fit_mlp(
 
     Parameters: X (n, d); y class numbers 0, …, C−1 for "cross-entropy" (C = max y + 1 outputs) or real numbers for "squared"
     (one output). Step size lr·cos²(πt/2T), falling to 0. Weights start as N(0, 2/inputs) (He et al., ICCV 2015), biases at 0.
+    Training sees (x − mean)/spread, with one number for the spread, the root mean square over all centred entries; afterwards both
+    are folded into the first layer, so the net that comes back takes x itself.
 
     Raises ValueError for wrong shapes, entries that are not finite, class numbers that are not 0, 1, 2, …, or settings outside their range.
     """
@@ -265,7 +267,9 @@ def fit_mlp(
         parameters += [torch.tensor(W, dtype=real), torch.zeros(fan_out, dtype=real)]
     for p in parameters:
         p.requires_grad_()
-    Xt, yt = torch.tensor(X, dtype=real), torch.tensor(target, dtype=torch.int64 if loss == "cross-entropy" else real)
+    mean = X.mean(axis=0)
+    spread = float(np.sqrt(((X - mean) ** 2).mean())) or 1.0
+    Xt, yt = torch.tensor((X - mean) / spread, dtype=real), torch.tensor(target, dtype=torch.int64 if loss == "cross-entropy" else real)
     cost = torch.nn.functional.cross_entropy if loss == "cross-entropy" else (lambda out, t: ((out[:, 0] - t) ** 2).mean())
     adam = torch.optim.Adam(parameters, lr=lr)
     per_epoch = -(-n // batch_size)
@@ -281,7 +285,9 @@ def fit_mlp(
             adam.zero_grad()
             cost(out, yt[rows]).backward()
             adam.step()
-    arrays = [p.detach().numpy() for p in parameters]
+    arrays = [p.detach().numpy().astype(np.float64) for p in parameters]
+    arrays[0] /= spread
+    arrays[1] -= arrays[0] @ mean
     name = "MLP " + "-".join(map(str, sizes))
     return MLP(tuple(zip(arrays[::2], arrays[1::2], strict=True)), name, _points_like(X))
 

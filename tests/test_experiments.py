@@ -65,13 +65,11 @@ def test_mnist_record_is_small_whole_and_consistent():
     got = mnist_flips.load(RECORD)
     assert got.X.shape == (10, 784) and list(got.y) == list(range(10))
     np.testing.assert_array_equal(got.net.classify(got.X), got.y)
-    assert len(got.accuracy) == 36
-    for kind in ("pgd", "noise"):
-        for norm, radii in mnist_flips.RADII.items():
-            recorded, accuracy = got.curve(kind, norm)
-            assert tuple(recorded) == radii
-            if kind == "pgd":
-                assert (np.diff(accuracy) <= 0).all()
+    for (kind, norm), radii in mnist_flips.RADII.items():
+        recorded, accuracy = got.curve(kind, norm)
+        assert tuple(recorded) == radii
+        if kind == "pgd":
+            assert (np.diff(accuracy) <= 0).all()
 
 
 def test_recorded_images_are_flipped_again():
@@ -87,7 +85,7 @@ def test_recorded_images_are_mnist_test_images():
 
 
 @needs_mnist
-@pytest.mark.parametrize(("kind", "norm", "radius"), [("pgd", "l2", 0.5), ("pgd", "linf", 0.05), ("noise", "l2", 2.5)])
+@pytest.mark.parametrize(("kind", "norm", "radius"), [("pgd", "l2", 0.5), ("pgd", "linf", 0.05), ("noise", "l2", 4.0)])
 def test_rows_of_the_mnist_record_are_reproduced(kind, norm, radius):
     got, test = mnist_flips.load(RECORD), data.mnist("test")
     radii, accuracy = got.curve(kind, norm)
@@ -100,4 +98,4 @@ def test_rows_of_the_mnist_record_are_reproduced(kind, norm, radius):
 def test_quick_preset_runs_and_its_record_can_be_read(tmp_path):
     got = mnist_flips.run(tmp_path, "quick")
     radii, accuracy = got.curve("pgd", "l2")
-    assert accuracy[0] > 0.8 and accuracy[radii == 2.0] < 0.2
+    assert accuracy[0] > 0.8 and accuracy[radii == 1.5] < 0.2
