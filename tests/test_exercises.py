@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
 os.environ.setdefault("MPLBACKEND", "agg")
 
-from student import chapters, main, student_copy, write_student_copies  # noqa: E402
 from test_claims import build, code, markdown, write_book  # noqa: E402
 
 from lawrob_utils.check import known_exercises  # noqa: E402
+from student import chapters, main, student_copy, write_student_copies  # noqa: E402
 
 CHAPTERS = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in chapters(ROOT / "notebooks")}
 

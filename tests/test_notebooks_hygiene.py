@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "notebooks").glob("*.ipynb"))}
 
-LINES, CHARACTERS = 18, 1800
+LINES, CHARACTERS = 20, 1800
 FOLDED_LINES, FOLDED_CHARACTERS = 45, 3600  # plotting cells that a page shows folded
 PNG_BYTES = 60_000
 

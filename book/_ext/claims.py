@@ -14,13 +14,14 @@ them.  `lawrob_repository` ("" by default) makes the tests' names links; `lawrob
 from collections import Counter
 from pathlib import Path
 
-import ledger
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+
+import ledger
 
 log = logging.getLogger(__name__)
 

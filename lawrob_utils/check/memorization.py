@@ -107,4 +107,5 @@ def _bits_needed(answer):
         raise NotYet("That is the natural logarithm of N; bits are logarithms to base 2.")
     if abs(bits - (low + 1)) <= 0.06:
         raise NotYet("With that many bits the union bound gives probability 1; one half is asked for.")
-    raise NotYet("For one function the probability is at most exp(−n(ε/2)²/2). " + ("Fewer bits than that are not excluded." if bits > low else "More bits than that are still excluded."))
+    side = "Fewer bits than that are not excluded." if bits > low else "More bits than that are still excluded."
+    raise NotYet("For one function the probability is at most exp(−n(ε/2)²/2). " + side)
