@@ -20,6 +20,8 @@ from sphinx.errors import ConfigError
 
 FIRST_YEAR = 2026
 NEEDS_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks))\b|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks)\b", re.M)
+# A formula in a line with the signs that touch it: a line must not end between them.
+BESIDE_FORMULA = re.compile(r"""[(\[“‘]*<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>""")
 FIRST_CELL = "how-to-run-this-copy"
 
 
@@ -101,8 +103,9 @@ def unique_ids(app, doctree, docname):
 
 def page_context(app, pagename, templatename, context, doctree):
     """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
-    if context.get("body"):  # a list whose items have a role that is no longer an item's
-        context["body"] = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')
+    if context.get("body"):
+        body = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')  # an item's role that axe calls outdated
+        context["body"] = BESIDE_FORMULA.sub(r'<span class="nobr">\g<0></span>', body)
     buttons = []
     for button in context.get("header_buttons", []):
         if button.get("label") == "download-buttons":

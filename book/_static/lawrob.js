@@ -22,13 +22,14 @@
     document.querySelectorAll("dl.py > dt.sig").forEach((box) => overflows(box) && mark(box, "Signature"));
     document.querySelectorAll("span.math").forEach((span) => {
       const formula = span.querySelector("mjx-math");
-      if (formula && formula.getBoundingClientRect().width > column(span) + 1) mark(span, "Formula");
+      if (formula && formula.getBoundingClientRect().width > column(span)) mark(span, "Formula");
     });
   }
   function column(span) {
     let box = span.parentElement;
     while (getComputedStyle(box).display === "inline") box = box.parentElement;
-    return box.clientWidth || Infinity;
+    const style = getComputedStyle(box);
+    return box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) || Infinity;
   }
   let waiting;
   function soon() {
