@@ -1,4 +1,4 @@
-"""Upper bounds in a line: the product of spectral norms."""
+"""Upper bounds in a line, for context: the product of spectral norms, and the path norm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .. import _validate as check
+from .nets import ReluNet, two_layer_arrays
 
 
 def spectral_bound(layers: Sequence[Float[ndarray, "out in"] | float]) -> float:
@@ -40,3 +41,15 @@ def spectral_bound(layers: Sequence[Float[ndarray, "out in"] | float]) -> float:
         product *= float(np.linalg.norm(W, 2))
         width = W.shape[0]
     return product
+
+
+def path_norm(net: ReluNet) -> float:
+    """Σ_j |a_j| ‖w_j‖ ≥ Lip(f) for a two-layer net: every neuron at its steepest, all in one direction.
+
+    Parameters: net with arrays W (k, d), b (k,), a (k,). Raises ValueError if the net has several outputs or no ReLU, on shapes that do
+    not fit, or non-finite entries.
+
+    Source: the triangle inequality.
+    """
+    W, _, a = two_layer_arrays(net)
+    return float(np.abs(a) @ np.linalg.norm(W, axis=1))
