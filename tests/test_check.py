@@ -187,6 +187,17 @@ WRONG = {
         (..., ...),
     ],
     "robust-5": [99, 100, 55.86, 53.86, 90, 50, -1],
+    "size-1": [lambda s: 0, lambda s: 50 * s + 200 * s**2 + 12544 * s**2 + 640 * s, lambda s: 13514, lambda s: 13514 * s**2, lambda s: None],
+    "size-2": [80785.17 * np.log(2), 1e4 * np.log2(1e6), 1e4, 80000, 0],
+    "size-3": [2, 8 / (3 * np.sqrt(3)), 4, np.pi, -3.0792],
+    "size-4": [
+        lambda N, n, d, b: (np.zeros((n, d)), np.zeros(n)),
+        lambda N, n, d, b: (np.zeros((n, d)), np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)])),
+        lambda N, n, d, b: (np.zeros((n, d)), np.array([1.0 * (N >> (n - 1 - i) & 1) for i in range(n)])),
+        lambda N, n, d, b: np.zeros((n, d)),
+        lambda N, n, d, b: None,
+    ],
+    "size-5": [581, 583, 581.95, 1111, 100, -1],
 }
 
 

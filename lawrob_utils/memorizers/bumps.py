@@ -39,8 +39,7 @@ class Bumps:
     Raises ValueError on wrong shapes or non-finite entries, if points to keep coincide, if the radius is not in (0, δ],
     or keep not in (0, 1].
 
-    Source: radial bumps as robust memorizers are in Bubeck, Li and Nagaraj (2021) and Bubeck and Sellke (2021); the
-    radius δ/2 and the exact constant are proved in the book.
+    Source: the book, which proves the exact constant.
 
     >>> f = Bumps(np.array([[0.0], [1.0], [3.0]]), np.array([1.0, -1.0, 1.0]))
     >>> f.predict(np.array([[0.0], [0.25], [1.0], [3.25]])).tolist(), f.n_parameters

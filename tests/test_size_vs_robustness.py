@@ -1,0 +1,127 @@
+"""What chapter 4 proves, checked by enumeration or against exact laws; and what its judges say to wrong answers."""
+
+import math
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from lawrob_utils import check, data
+from lawrob_utils.memorizers import Baum, Bumps, LeastSquares, MinNormLinear
+
+
+@pytest.mark.parametrize("kind", ["free", "shared", "projected"])
+def test_p_fixed_features_memorize_the_share_p_over_n_of_any_noise(kind):
+    # for Gaussian labels the share is Beta(P/2, (n−P)/2) distributed, whatever the features
+    n, M, P, rng = 40, 60, 12, np.random.default_rng(0)
+    mix = {"free": np.eye(M, P), "shared": np.kron(np.eye(P), np.ones((M // P, 1))), "projected": rng.standard_normal((M, P))}[kind]
+    shares = []
+    for _ in range(800):
+        F, y = data.gaussian(n, M, rng) @ mix, rng.standard_normal(n)
+        shares.append(1 - np.mean((LeastSquares(F, y, P).predict(F) - y) ** 2) / np.mean(y**2))
+    assert stats.kstest(shares, stats.beta(P / 2, (n - P) / 2).cdf).pvalue > 0.001
+
+
+@given(s=st.integers(1, 200), t=st.floats(0, 12))
+def test_chi_square_tail_is_below_the_exponential_of_the_proof(s, t):
+    assert stats.chi2.sf((math.sqrt(s) + t) ** 2, s) <= math.exp(-(t**2) / 2) * (1 + 1e-9)
+
+
+def test_no_choice_of_features_memorizes_more_than_the_price_of_choosing_allows():
+    n, M, s, eta, rng = 30, 10, 3, 0.2, np.random.default_rng(1)
+    bound = math.sqrt(s) + math.sqrt(2 * math.log(math.comb(M, s) / eta))
+    X = rng.standard_normal((n, M))
+    projections = [np.linalg.qr(X[:, S])[0] for S in combinations(range(M), s)]
+    largest = [max(np.linalg.norm(Q.T @ z) for Q in projections) for z in rng.standard_normal((200, n))]
+    assert np.mean(np.array(largest) > bound) <= eta
+    assert np.median(largest) > 1.5 * math.sqrt(s)  # and choosing does buy something
+
+
+def test_thickness_of_a_slab_is_the_smallest_of_n_minus_s_folded_normals():
+    n, d, s, rng = 40, 6, 6, np.random.default_rng(2)
+    levels = []
+    for _ in range(600):
+        X, y = data.gaussian(n, d, rng), np.ones(n)
+        y[:s] = -1  # one group
+        f = Baum(X, y)
+        size = np.linalg.norm(f.U[0])
+        tau, T = math.sqrt(d) / size, math.sqrt(d) * f.w[0] / size
+        p = stats.norm.cdf(tau + T) - stats.norm.cdf(tau - T)
+        levels.append(1 - (1 - p) ** (n - s))  # the claimed distribution function, at T
+        assert f.lipschitz().lower == pytest.approx(2 * math.sqrt(d) / T)
+    assert stats.kstest(levels, stats.uniform.cdf).pvalue > 0.001
+
+
+def test_mean_square_slope_at_the_centre_over_all_signs_is_n_over_r_squared():
+    n, r, h = 8, 1.3, 1e-5
+    X = np.linalg.qr(np.random.default_rng(3).standard_normal((n, n)))[0]  # unit vectors, √2 apart
+    squares = []
+    for y in product((-1.0, 1.0), repeat=n):
+        f = Bumps(X, np.array(y), radius=r)
+        gradient = (f.predict(h * np.eye(n)) - f.predict(-h * np.eye(n))) / (2 * h)
+        squares.append(gradient @ gradient)
+    assert np.mean(squares) == pytest.approx(n / r**2, rel=1e-6)
+
+
+@pytest.mark.parametrize("n, P", [(6, 1), (6, 2), (6, 3)])
+def test_counting_with_parameters_is_sharp_for_classes_that_store_digits(n, P):
+    # each parameter in [-1/2, 1/2] holds k = n/P digits as plateaus with ramps of slope J = 2^(k+1), so W·J = 2^k
+    k = n // P
+    w = np.linspace(-0.5, 0.5, 2 ** (k + 1) * 64 + 1)
+    breaks = (w[:, None] + 0.5) * 2 ** np.arange(1, k + 1)  # digit i changes where this is a whole number
+    to_break = np.abs(breaks - np.rint(breaks)) / 2 ** np.arange(1, k + 1)
+    digits = np.where(np.floor(breaks) % 2 == 0, -1.0, 1.0) * np.minimum(1, 2 ** (k + 1) * to_break)
+    slopes = np.abs(np.diff(digits, axis=0)) / np.diff(w)[:, None]
+    assert slopes.max() <= 2 ** (k + 1) * (1 + 1e-9)
+    fitted = {tuple(v) for v in digits if (np.abs(v) == 1).all()}  # exact fits of k signs by one parameter
+    assert len(fitted) == 2**k  # so P parameters fit all 2^n sign vectors ...
+    assert 2**n <= (1 + 0.5 * 2 ** (k + 1)) ** P <= 2**n * (1 + 2.0**-k) ** P  # ... and the bound hardly allows more
+
+
+@given(n=st.integers(1, 300), eta=st.floats(0.001, 0.499))
+def test_hamming_balls_are_no_larger_than_two_to_the_entropy(n, eta):
+    ball = sum(math.comb(n, j) for j in range(math.floor(eta * n) + 1))
+    H = -eta * math.log2(eta) - (1 - eta) * math.log2(1 - eta)
+    assert math.log2(ball) <= H * n + 1e-9
+
+
+def test_least_squares_of_gaussian_points_has_the_mean_square_slope_of_the_inverse_wishart():
+    n, d, P, rng = 60, 30, 20, np.random.default_rng(5)
+    squares = []
+    for _ in range(1500):
+        X = data.gaussian(n, d, rng)
+        squares.append(LeastSquares(X, data.random_signs(n, rng), P).lipschitz().lower ** 2)
+    assert np.mean(squares) == pytest.approx(d * P / (n - P - 1), abs=4 * np.std(squares) / math.sqrt(1500))
+
+
+def test_shortest_fit_and_least_squares_meet_at_P_equal_n():
+    rng = np.random.default_rng(6)
+    X, y = data.gaussian(9, 20, rng), data.random_signs(9, rng)
+    assert np.allclose(LeastSquares(X, y, 9).w, MinNormLinear(X, y, 9).w)
+
+
+@pytest.mark.parametrize(
+    "id, answer, words",
+    [
+        ("size-1", lambda s: 0, "not the number"),
+        ("size-1", lambda s: 50 * s + 200 * s**2 + 12544 * s**2 + 640 * s, "biases are missing"),
+        ("size-2", 80785.17 * math.log(2), "natural logarithm"),
+        ("size-2", 1e4 * math.log2(1e6), "no order"),
+        ("size-2", 3.0, "is not it"),
+        ("size-3", 2, "constant of cones"),
+        ("size-3", 8 / (3 * math.sqrt(3)), "t is the distance over"),
+        ("size-3", 4, "is not it"),
+        ("size-4", lambda N, n, d, b: None, "returns nothing"),
+        ("size-4", lambda N, n, d, b: (np.zeros((n, d)), np.zeros(n)), "labels"),
+        ("size-4", lambda N, n, d, b: (np.zeros((n, d)), np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)])), "centres are wrong"),
+        ("size-5", 581, "still more than 10 %"),
+        ("size-5", 1111, "Compare square roots"),
+        ("size-5", 581.95, "whole number"),
+    ],
+)
+def test_wrong_answers_are_told_what_is_wrong(id, answer, words):
+    verdict = check.verdict(id, answer)
+    assert not verdict.passed and words in verdict.message
