@@ -119,6 +119,29 @@ def test_call_says_what_went_wrong_in_the_readers_function(answer):
 # Wrong answers that a reader is likely to give; each chapter adds its own ----------------------------------
 
 WRONG = {
+    "adversarial-1": [
+        lambda w, b, x, y, eps, norm: y * (w @ x + b),
+        lambda w, b, x, y, eps, norm: y * (w @ x + b) - eps * np.linalg.norm(w),
+        lambda w, b, x, y, eps, norm: y * (w @ x + b) - eps * np.linalg.norm(w, np.inf if norm == "linf" else 2),
+        lambda w, b, x, y, eps, norm: w @ x + b - eps * np.linalg.norm(w, 2 if norm == "l2" else 1),
+        lambda w, b, x, y, eps, norm: y * (w @ x) - eps * np.linalg.norm(w, 2 if norm == "l2" else 1),
+    ],
+    "adversarial-2": [
+        lambda delta, eps: np.clip(delta, -eps, eps),
+        lambda delta, eps: eps * delta / np.maximum(np.linalg.norm(delta, axis=1, keepdims=True), 1e-12),
+        lambda delta, eps: delta * min(1, eps / np.linalg.norm(delta)),
+        lambda delta, eps: np.clip(delta, -eps / np.sqrt(delta.shape[1]), eps / np.sqrt(delta.shape[1])),
+        lambda delta, eps: delta,
+        lambda delta, eps: 0 * delta,
+    ],
+    "adversarial-3": [1, 28, 28 / 2.2414, 28 / 1.6449, 54.9, -14.3, 0],
+    "adversarial-4": [
+        lambda X, y: np.array([min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if y[j] != y[i]) for i in range(len(X))]),
+        lambda X, y: np.array([min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if j != i) / 2 for i in range(len(X))]),
+        lambda X, y: np.zeros(len(X)),
+        lambda X, y: 0.1,
+    ],
+    "adversarial-5": [1000, 4000, 3321, 3323, 3321.93, 26122 * 64, 0],
     "memorization-1": [lambda g: 1 - g**2, lambda g: 1 - np.mean(g) ** 2, lambda g: np.sqrt(np.mean(1 - g**2)), lambda g: np.mean(g**2), lambda g: 1.0],
     "memorization-2": [16954, 16956, 16955.5, 14737, 1060, 4239, -1, 1e9],
     "memorization-3": [

@@ -25,7 +25,7 @@ from .. import _validate as check
 from .. import data
 from ..attacks import robust_accuracy
 from ..networks import MLP, fit_mlp
-from .provenance import provenance, record
+from .provenance import provenance, record, recorded
 
 SEED = 20210526
 RADII = {
@@ -124,12 +124,12 @@ def run(out: Path, preset: str = "full") -> Record:
     return load(out)
 
 
-def load(folder: Path) -> Record:
-    """The record in `folder`.
+def load(folder: Path | None = None) -> Record:
+    """The record in `folder`, by default the one in the repository.
 
     Raises FileNotFoundError, naming the command that makes it, if there is none.
     """
-    folder = Path(folder)
+    folder = recorded("mnist-flips") if folder is None else Path(folder)
     if not (folder / "provenance.json").is_file():
         raise FileNotFoundError(f"no record in {folder}; make one with: python -m lawrob_utils.experiments.mnist_flips --out {folder}")
     with np.load(folder / "flips.npz") as arrays:

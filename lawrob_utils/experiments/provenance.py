@@ -1,6 +1,6 @@
-"""Where a recorded result comes from: `provenance()` describes the run, `write_atomically` puts its files in place.
+"""Where a recorded result comes from: `provenance` describes the run, `record` writes its files, `recorded` finds them again.
 
-Every folder of book/recorded/ holds tidy files and one provenance.json, written by `record`. Used by all experiments.
+Every folder of book/recorded/ holds tidy files and one provenance.json. Used by all experiments.
 """
 
 from __future__ import annotations
@@ -65,6 +65,18 @@ def record(folder: Path, files: Mapping[str, bytes | str], about: Mapping[str, o
     for name, content in files.items():
         write_atomically(Path(folder) / name, content)
     write_atomically(Path(folder) / "provenance.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+
+
+def recorded(name: str) -> Path:
+    """The folder book/recorded/`name` of the repository: the one around the current folder, else the one around this package.
+
+    Raises FileNotFoundError if there is neither.
+    """
+    for root in (Path.cwd(), *Path.cwd().parents, Path(__file__).parents[2]):
+        folder = root / "book" / "recorded" / name
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"book/recorded/{name} was not found; run this inside a clone of the book's repository")
 
 
 def _version(package: str) -> str | None:

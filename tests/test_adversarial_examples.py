@@ -1,0 +1,80 @@
+"""What chapter 1 claims of digits, networks and nearest neighbours, at other seeds than the chapter's."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from lawrob_utils import data  # noqa: E402
+from lawrob_utils.attacks import robust_accuracy  # noqa: E402
+from lawrob_utils.networks import fit_mlp  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Images, labels and networks as in the chapter, from another seed: {share of random labels: (labels, net)}."""
+    rng, images = np.random.default_rng(7), data.digits()
+    order = rng.permutation(len(images.X))
+    X, y = images.X[order], images.labels[order]
+    nets = {}
+    for share in (0, 1):
+        labels = y[:1000].copy()
+        redrawn = rng.random(1000) < share
+        labels[redrawn] = rng.integers(0, 10, redrawn.sum())
+        nets[share] = labels, fit_mlp(X[:1000], labels, (128, 128), rng=rng, epochs=40, batch_size=100, lr=0.01, dtype="float64")
+    return X[:1000], X[1000:], y[1000:], nets
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0, 0.95, 1.0), (1, 0.05, 0.16)])
+def test_digits_net_fits_true_and_random_labels_and_only_true_ones_carry_over(trained, share, low, high):
+    X, X_new, y_new, nets = trained
+    labels, net = nets[share]
+    assert (net.classify(X) == labels).all()
+    assert low <= (net.classify(X_new) == y_new).mean() <= high
+
+
+def test_short_attacks_flip_new_digits_and_noise_of_the_same_length_does_not(trained):
+    _, X_new, y_new, nets = trained
+    net, rng = nets[0][1], np.random.default_rng(0)
+    clean, near, far = robust_accuracy(net, X_new, y_new, [0, 0.6, 1.0], clip=(0, 1))
+    assert clean > 0.95 and near < 0.5 and far < 0.05
+    u = rng.standard_normal(X_new.shape)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    assert (net.classify(np.clip(X_new + u, 0, 1)) == y_new).mean() > 0.9
+
+
+def test_net_with_random_labels_falls_sooner_on_its_own_training_images(trained):
+    X, _, _, nets = trained
+    true, random = (robust_accuracy(net, X, labels, 0.3, clip=(0, 1)) for labels, net in (nets[0], nets[1]))
+    assert true > 0.8 and random < 0.05
+
+
+def test_random_direction_moves_a_linear_function_by_its_slope_over_root_d():
+    rng, d = np.random.default_rng(0), 64
+    w, u = rng.standard_normal(d), rng.standard_normal((200_000, d))
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    assert (u @ w).std() == pytest.approx(np.linalg.norm(w) / np.sqrt(d), rel=0.01)
+    for margin in (0.5, 1.0, 2.0):  # the proposition's bound for eps = 1
+        assert (u @ w <= -margin).mean() <= w @ w / (2 * d * margin**2)
+
+
+def test_nearest_neighbour_answer_does_not_change_within_half_the_difference_of_distances():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), rng.integers(0, 3, 40)
+
+    def nearest(Z):
+        return y[np.linalg.norm(Z[:, None] - X, axis=2).argmin(axis=1)]
+
+    for x in np.vstack([X, rng.standard_normal((40, 3))]):
+        distance, label = np.linalg.norm(X - x, axis=1), nearest(x[None])[0]
+        radius = (distance[y != label].min() - distance[y == label].min()) / 2
+        u = rng.standard_normal((500, 3))
+        u *= 0.999 * radius / np.linalg.norm(u, axis=1, keepdims=True)
+        assert (nearest(x + u) == label).all()
+
+
+def test_no_two_digits_of_different_classes_are_closer_than_the_chapter_says():
+    images = data.digits()
+    X, y = images.X[np.random.default_rng(1).permutation(1797)[:1000]], images.labels[np.random.default_rng(1).permutation(1797)[:1000]]
+    closest = min(np.linalg.norm(X[y != y[i]] - X[i], axis=1).min() for i in range(1000))
+    assert closest / 2 == pytest.approx(0.6156, abs=1e-4)
