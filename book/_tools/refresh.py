@@ -38,8 +38,8 @@ def picture(notebook: nbformat.NotebookNode, cell: str) -> bytes:
 
 def main(root: Path = ROOT, names: list[str] | None = None) -> int:
     chosen = [nb for nb in notebooks(root) if not names or nb.stem in names or nb.name in names]
+    cache, failed = cache_dir(root), False  # of the world as it is when the run starts
     run(chosen, verbose=False, root=root)
-    cache, failed = cache_dir(root), False
     for notebook in chosen:
         last = Run.load(notebook, cache)
         if last is None or last.raised:
