@@ -22,6 +22,7 @@ FIRST_YEAR = 2026
 NEEDS_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks))\b|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks)\b", re.M)
 # A formula in a line with the signs that touch it: a line must not end between them.
 BESIDE_FORMULA = re.compile(r"""[(\[“‘]*<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>""")
+SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.S)
 FIRST_CELL = "how-to-run-this-copy"
 
 
@@ -101,10 +102,17 @@ def unique_ids(app, doctree, docname):
         node["classes"] = ["proof", "lawrob-proof"]
 
 
+def without_list(signature: re.Match) -> str:
+    """Sphinx breaks a long signature with a list of descriptions that describe nothing; plain boxes look the same."""
+    text = signature[0].replace("<dl>", '<div class="sig-lines">').replace("</dl>", "</div>")
+    return text.replace("<dd>", "<div>").replace("</dd>", "</div>")
+
+
 def page_context(app, pagename, templatename, context, doctree):
     """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
     if context.get("body"):
         body = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')  # an item's role that axe calls outdated
+        body = SIGNATURE.sub(without_list, body)
         context["body"] = BESIDE_FORMULA.sub(r'<span class="nobr">\g<0></span>', body)
     buttons = []
     for button in context.get("header_buttons", []):

@@ -7,8 +7,10 @@
   function mark(box, label) {
     box.classList.add("lawrob-scroll");
     box.tabIndex = 0;
-    box.setAttribute("role", "group");
-    box.setAttribute("aria-label", label + ", scrolls sideways");
+    if (label) {
+      box.setAttribute("role", "group");
+      box.setAttribute("aria-label", label + ", scrolls sideways");
+    }
   }
   function clear() {
     document.querySelectorAll(".lawrob-scroll").forEach((box) => {
@@ -19,7 +21,7 @@
   function update() {
     clear();
     document.querySelectorAll('mjx-container[display="true"]').forEach((box) => overflows(box) && mark(box, "Formula"));
-    document.querySelectorAll("dl.py > dt.sig").forEach((box) => overflows(box) && mark(box, "Signature"));
+    document.querySelectorAll("dl.py > dt.sig").forEach((box) => overflows(box) && mark(box) /* a term of a list can have no other role */);
     document.querySelectorAll("span.math").forEach((span) => {
       const formula = span.querySelector("mjx-math");
       if (formula && formula.getBoundingClientRect().width > column(span)) mark(span, "Formula");

@@ -107,51 +107,145 @@ def browser(built):
         chromium.close()
 
 
+# What is read off a page once it has settled; the tests judge it.
+FACTS = """() => {
+    const seen = (element) => element.checkVisibility({visibilityProperty: true, opacityProperty: true});
+    const name = (element) => element.tagName.toLowerCase() + '.' + element.className;
+    const scrolls = (box) => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX);
+    const clips = (box) => scrolls(box) || ['hidden', 'clip'].includes(getComputedStyle(box).overflowX);
+    const clipped = (element) => {
+        for (let box = element.parentElement; box && box !== document.body; box = box.parentElement) if (clips(box)) return true;
+        return false;
+    };
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    document.querySelectorAll('details').forEach((box) => { box.open = true; });
+    document.querySelectorAll('button.toggle-button-hidden').forEach((button) => button.click());
+    const inside = all('main *:not(mjx-container *, pre *, svg *)').filter(seen);
+    return {
+        theme: document.documentElement.dataset.theme,
+        formulas: all('.math.notranslate').map((box) => box.querySelector('mjx-container mjx-math :is(mjx-c, mjx-utext)') !== null),
+        formula_errors: all('mjx-merror, [data-mjx-error]').map((box) => box.textContent),
+        formula_fonts: [...document.fonts].filter((font) => font.family.includes('MJX') && font.status === 'loaded').length,
+        icons: all('i[class*=fa-], span[class*=fa-]').filter(seen).map((icon) => {
+            const style = getComputedStyle(icon), box = icon.getBoundingClientRect();
+            return {name: icon.className, drawn: style.maskImage.startsWith('url("data:image/svg'), width: box.width, height: box.height};
+        }),
+        search_fields: all('.search-button__button, form.bd-search').filter(seen).length,
+        page_width: document.documentElement.scrollWidth,
+        sticking_out: inside.filter((element) => element.getBoundingClientRect().right > innerWidth + 1 && !clipped(element)).map(name),
+        unreachable: inside.filter((box) => scrolls(box) && box.scrollWidth > box.clientWidth + 1 && box.tabIndex < 0
+            && !box.querySelector('[tabindex="0"], a[href], button')).map(name),
+        lines: all('.bd-article > section > p').filter(seen).map((text) => {
+            const size = parseFloat(getComputedStyle(text).fontSize);
+            return {em: text.clientWidth / size, size};
+        }),
+        figures: all('.cell_output img').map((img) => {
+            const style = getComputedStyle(img);
+            return {keeps: /tag_keep-colou?rs/.test(img.closest('.cell').className), filter: style.filter, opacity: style.opacity};
+        }),
+        formula_colours: all('.math.notranslate mjx-math').filter((math) => getComputedStyle(math).color !== getComputedStyle(math.closest('.math').parentElement).color).length,
+        folded: all('.toggle-button-hidden, details:not([open])').length,
+    };
+}"""
+
+
+class Window:
+    """A browser window of one width and colour scheme; requests to other hosts are refused and remembered in `foreign`."""
+
+    def __init__(self, browser, address, width=1280, dark=False):
+        self.address = address
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        self.context.set_default_timeout(15_000)
+        self.foreign, self.errors = [], []
+        self.tab = self.context.new_page()
+        self.context.route(re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:|file:)"), self._refuse)
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("response", lambda answer: self.errors.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+        self.tab.on("requestfailed", self._failed)
+
+    def _refuse(self, route):
+        self.foreign.append(route.request.url)
+        route.abort()
+
+    def _failed(self, request):
+        if request.failure != "net::ERR_ABORTED":  # given up because the tab went on to another page
+            self.errors.append(f"not loaded: {request.url}")
+
+    def visit(self, page):
+        """The tab, showing `page` (a path of the site or a whole address) with its formulas typeset and its fonts loaded."""
+        self.foreign.clear()
+        self.errors.clear()
+        self.tab.goto(page if "://" in page else self.address + page, wait_until="load")
+        self.tab.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }")
+        return self.tab
+
+    def settle(self):
+        """Wait until boxes that scroll have got their tab stops (the page's scripts wait a little themselves)."""
+        self.tab.wait_for_timeout(350)
+
+
 @pytest.fixture(scope="session")
-def window(browser):
-    """Makes windows: `window(width=1280, dark=False)`, one of each kind.
+def new_window(browser, address):
+    """`new_window(width=1280, dark=False)`: a window without a past."""
+    made = []
 
-    Requests to any other host are refused and remembered in `.foreign`; errors of scripts and of loading in `.errors`.
-    """
-    made = {}
-
-    def make(width=1280, dark=False, fresh=False):
-        if (width, dark) in made and not fresh:
-            return made[width, dark]
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce")
-        context.set_default_timeout(15_000)
-        context.foreign, context.errors = [], []
-
-        def guard(route):
-            url = route.request.url
-            if url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:")):
-                return route.continue_()
-            context.foreign.append(url)
-            route.abort()
-
-        context.route("**/*", guard)
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: context.errors.append(str(error)))
-        tab.on("requestfailed", lambda request: context.errors.append(f"not loaded: {request.url}"))
-        tab.on("response", lambda answer: context.errors.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
-        made[(width, dark) if not fresh else object()] = context
-        return context
+    def make(**options):
+        made.append(Window(browser, address, **options))
+        return made[-1]
 
     yield make
-    for context in made.values():
-        context.close()
+    for window in made:
+        window.context.close()
 
 
 @pytest.fixture(scope="session")
-def visit(address):
-    """`visit(context, page)`: the tab that shows the page, its formulas typeset and its fonts loaded."""
+def look(new_window):
+    """`look(page, width, dark)`: the facts about a page, read once per width and colour scheme, all that is folded opened.
 
-    def go(context, page):
-        context.foreign.clear()
-        context.errors.clear()
-        tab = context.pages[0]
-        tab.goto(page if "://" in page else address + page, wait_until="load")
-        tab.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }")
-        return tab
+    With `axe`, also what axe finds against WCAG 2.1 A and AA.
+    """
+    windows, seen = {}, {}
 
-    return go
+    def facts(page, width=1280, dark=False, axe=False):
+        if not page:
+            missing("the book has no such page yet")
+        key = (page, width, dark)
+        if key not in seen or (axe and "axe" not in seen[key]):
+            window = windows.setdefault(key[1:], None) or new_window(width=width, dark=dark)
+            windows[key[1:]] = window
+            tab = window.visit(page)
+            tab.evaluate(FACTS)  # opens what is folded
+            window.settle()
+            seen[key] = tab.evaluate(FACTS) | {"foreign": list(window.foreign), "errors": list(window.errors)}
+            if axe:
+                seen[key]["axe"] = run_axe(tab)
+        return seen[key]
+
+    return facts
+
+
+def run_axe(tab) -> list[str]:
+    """What axe finds against WCAG 2.1, levels A and AA, on the page as the tab shows it."""
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ModuleNotFoundError:
+        missing("axe-playwright-python is not installed: the package's extra `test` has it")
+    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"], "preload": False}
+    # The drawn glyphs of a formula are hidden from screen readers, who get MathML, and have the colour of the text (`formula_colours`).
+    # There are tens of thousands in a chapter, so they give way to empty boxes of their size.
+    tab.evaluate(
+        """() => {
+            const boxes = [...document.querySelectorAll('mjx-math')].map((math) => [math, math.getBoundingClientRect()]);
+            for (const [math, box] of boxes) {
+                math.replaceChildren();
+                Object.assign(math.style, {display: 'inline-block', width: box.width + 'px', height: box.height + 'px'});
+            }
+        }"""
+    )
+    found = Axe().run(tab, options=rules).response["violations"]
+    return [f"{item['id']}: {node['target']} {node.get('failureSummary', '')[:200]}" for item in found for node in item["nodes"][:5]]
+
+
+@pytest.fixture(scope="session")
+def axe():
+    return run_axe

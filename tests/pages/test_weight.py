@@ -12,7 +12,7 @@ def weights(browser, url: str) -> dict[str, int]:
     """Bytes per address that a cold browser loads for `url`."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         tab, answers = context.new_page(), []
-        tab.on("response", answers.append)
+        tab.on("response", lambda answer: answers.append(answer))
         tab.goto(url, wait_until="load")
         tab.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }")
         tab.wait_for_load_state("networkidle")
@@ -25,14 +25,14 @@ def weights(browser, url: str) -> dict[str, int]:
         return found
 
 
-def test_page_is_within_its_budget(content_page, browser, address, record_property):
-    if not content_page:
-        pytest.skip("no page is built")
-    found = weights(browser, address + content_page)
+def test_chapter_is_within_its_budget(chapter, browser, address, record_property):
+    if not chapter:
+        pytest.skip("no chapter is built")
+    found = weights(browser, address + chapter)
     frame = {url.removeprefix(address): size for url, size in found.items() if "/_images/" not in url}
     record_property("weight", sum(frame.values()))
     heaviest = sorted(frame.items(), key=lambda item: -item[1])[:6]
-    print(f"{content_page}: {sum(frame.values()) / 1000:.0f} kB, with its figures {sum(found.values()) / 1000:.0f} kB; heaviest {heaviest}")
+    print(f"{chapter}: {sum(frame.values()) / 1000:.0f} kB, with its figures {sum(found.values()) / 1000:.0f} kB; heaviest {heaviest}")
     assert sum(frame.values()) <= BUDGET, heaviest
 
 
