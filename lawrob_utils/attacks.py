@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,7 +20,16 @@ from . import _validate as check
 from ._torch import torch
 
 Norm = Literal["l2", "linf"]
-Model = Callable[[torch.Tensor], torch.Tensor]
+Function = Callable[[torch.Tensor], torch.Tensor]
+
+
+class Net(Protocol):
+    """What the nets of `lawrob_utils.networks` offer: the same function for torch."""
+
+    def as_module(self, dtype: Literal["float32", "float64"] = ...) -> torch.nn.Module: ...
+
+
+Model = Function | Net
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +91,7 @@ def pgd(
         check.generator(rng)
     elif restarts > 1:
         raise ValueError(f"restarts = {restarts} but rng is None; more than one start needs random starts, so give an rng")
-    if step_size is None:
-        sizes = eps * np.arange(steps, 0, -1) / steps
-    else:
-        sizes = np.full(steps, check.positive(step_size, "step_size"))
+    sizes = eps * np.arange(steps, 0, -1) / steps if step_size is None else np.full(steps, check.positive(step_size, "step_size"))
     box = _box(clip, X0)
 
     best = X0.clone()
@@ -94,8 +100,8 @@ def pgd(
             start = X0 if rng is None else _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
             alive = torch.nonzero(margin > (0 if active_set else -torch.inf))[:, 0]
             _ascend(f, X0, labels, start, alive, best, margin, eps, norm, sizes, box, active_set)
-    margin = margin.cpu().numpy().astype(np.float64)
-    return Attack(best.cpu().numpy().astype(numpy_dtype), margin, margin <= 0)
+    found = margin.cpu().numpy().astype(np.float64)
+    return Attack(best.cpu().numpy().astype(numpy_dtype), found, found <= 0)
 
 
 def robust_accuracy(
@@ -140,12 +146,12 @@ def _ascend(f, X0, y, start, alive, best, margin, eps, norm, sizes, box, active_
         with torch.set_grad_enabled(not last):
             out = _outputs(f, x)
         now, climb = _margin_and_climb(out.detach(), label)
-        gradient = None if last else torch.autograd.grad(out, x, climb)[0]  # in x only: the weights keep their .grad
-        x = x.detach()
         worse = now < margin[alive]
-        best[alive[worse]], margin[alive[worse]] = x[worse], now[worse]
+        best[alive[worse]], margin[alive[worse]] = x.detach()[worse], now[worse]
         if last:
             return
+        gradient = torch.autograd.grad(out, x, climb)[0]  # in x only: the weights keep their .grad
+        x = x.detach()
         if active_set and bool((now <= 0).any()):
             keep = torch.nonzero(now > 0)[:, 0]
             alive, x, x0, label, gradient = alive[keep], x[keep], x0[keep], label[keep], gradient[keep]
@@ -193,12 +199,12 @@ def _margin_and_climb(out: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor,
     return own[:, 0] - others.amax(dim=1), others.softmax(dim=1).scatter_(1, y[:, None], -1.0)
 
 
-def _outputs(f: Model, x: torch.Tensor) -> torch.Tensor:
+def _outputs(f: Function, x: torch.Tensor) -> torch.Tensor:
     out = f(x)
     return out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
 
 
-def _prepare(model: Model, X: ArrayLike, y: ArrayLike) -> tuple[Model, torch.Tensor, torch.Tensor, torch.Tensor, np.dtype]:
+def _prepare(model: Model, X: ArrayLike, y: ArrayLike) -> tuple[Function, torch.Tensor, torch.Tensor, torch.Tensor, np.dtype]:
     """The model as a torch function, points and labels as it needs them, the margins at the points, numpy's dtype for the answer."""
     X, y = (v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else np.asarray(v) for v in (X, y))
     if X.ndim < 2 or X.size == 0:
@@ -207,7 +213,7 @@ def _prepare(model: Model, X: ArrayLike, y: ArrayLike) -> tuple[Model, torch.Ten
     v = check.vector(y, "y", length=len(X))
     precision = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     if hasattr(model, "as_module"):
-        model = model.as_module(precision.name)
+        model = model.as_module("float32" if precision == np.float32 else "float64")
     if not callable(model):
         raise ValueError(f"model = {model!r} is not callable; give a torch module, a function of a batch, or a net of lawrob_utils.networks")
     own = next((p for p in _parameters(model) if p.is_floating_point()), torch.empty(0, dtype=getattr(torch, precision.name)))
@@ -229,7 +235,7 @@ def _prepare(model: Model, X: ArrayLike, y: ArrayLike) -> tuple[Model, torch.Ten
     return model, Xt, labels, _margin_and_climb(out.detach(), labels)[0], precision
 
 
-def _parameters(model: Model) -> list[torch.Tensor]:
+def _parameters(model: object) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()] if isinstance(model, torch.nn.Module) else []
 
 
@@ -245,7 +251,7 @@ def _box(clip: tuple[float, float] | None, X: torch.Tensor) -> tuple[float, floa
 
 
 @contextmanager
-def _eval_mode(model: Model) -> Iterator[None]:
+def _eval_mode(model: object) -> Iterator[None]:
     """Evaluation mode (no dropout, fixed batch statistics) inside, each submodule's own mode again afterwards."""
     modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
     modes = [m.training for m in modules]

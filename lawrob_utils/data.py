@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
 import numpy as np
@@ -348,7 +350,7 @@ def fetch_mnist(folder: Path | str | None = None, mirrors: Sequence[str] = MNIST
 
     Raises ConnectionError if no mirror gives the file, ValueError if every answer has a wrong checksum.
     """
-    import pooch
+    pooch = _pooch()
 
     folder = Path(folder) if folder is not None else _cache_folder()
     for name, sha256 in MNIST_SHA256.items():
@@ -359,7 +361,7 @@ def fetch_mnist(folder: Path | str | None = None, mirrors: Sequence[str] = MNIST
 
 
 def _fetch(folder: Path, name: str, sha256: str, mirrors: Sequence[str]) -> None:
-    import pooch
+    pooch = _pooch()
 
     failures: list[tuple[str, Exception]] = []
     logger = pooch.get_logger()
@@ -383,13 +385,21 @@ def _fetch(folder: Path, name: str, sha256: str, mirrors: Sequence[str]) -> None
     raise ConnectionError(f"{name} could not be downloaded ({told}). Connect to the network and try again. {_REMEDY}")
 
 
+def _pooch() -> ModuleType:
+    """pooch, imported when needed. It imports tqdm, which warns in a notebook without ipywidgets: that would end up in stored outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch
+    return pooch
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).splitlines()[0] if str(error) else ""
     return f"{type(error).__name__} {text[:120]}".strip()
 
 
 def _cache_folder() -> Path:
-    import pooch
+    pooch = _pooch()
 
     return Path(pooch.os_cache("lawrob")) / "mnist"
 

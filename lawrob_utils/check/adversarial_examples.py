@@ -61,11 +61,16 @@ def _project(answer):
     if np.abs(given - delta)[inside].max() > 1e-9:
         raise NotYet("A row that lies in the ball already should stay where it is; yours moves.")
     for i in np.flatnonzero(~inside):
-        near = optimize.minimize(lambda u: ((u - delta[i]) ** 2).sum(), np.zeros(5), method="SLSQP", options={"ftol": 1e-14},
-                                 constraints=[{"type": "ineq", "fun": lambda u: eps**2 - u @ u}]).x  # fmt: skip
+        near = _nearest_in_ball(delta[i], eps)
         if np.abs(given[i] - near).max() > 1e-4:
-            raise NotYet(f"Row {i} ends in the ball, but not at its point nearest to delta[{i}]: it moved {np.linalg.norm(given[i] - delta[i]):.3f}, "
-                         f"and {np.linalg.norm(near - delta[i]):.3f} would do.")  # fmt: skip
+            moved, enough = (np.linalg.norm(z - delta[i]) for z in (given[i], near))
+            raise NotYet(f"Row {i} ends in the ball, but not at its nearest point: it moved {moved:.3f}, and {enough:.3f} would do.")
+
+
+def _nearest_in_ball(x, eps):
+    """Minimises the squared distance to x under the constraint, numerically."""
+    constraint = {"type": "ineq", "fun": lambda u: eps**2 - u @ u}
+    return optimize.minimize(lambda u: ((u - x) ** 2).sum(), np.zeros_like(x), method="SLSQP", options={"ftol": 1e-14}, constraints=[constraint]).x
 
 
 @checker("adversarial-3", expects="one number, the length of the random perturbation")

@@ -23,12 +23,12 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .. import data
-from ..attacks import robust_accuracy
+from ..attacks import Norm, robust_accuracy
 from ..networks import MLP, fit_mlp
 from .provenance import provenance, record, recorded
 
 SEED = 20210526
-RADII = {
+RADII: dict[tuple[str, Norm], tuple[float, ...]] = {
     ("pgd", "l2"): (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5),
     ("pgd", "linf"): (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06),
     ("noise", "l2"): (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 6.0, 8.0, 12.0),
@@ -60,9 +60,7 @@ class Record:
         return np.array([r["radius"] for r in rows]), np.array([r["accuracy"] for r in rows])
 
 
-def measure_accuracy(
-    net: MLP, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], kind: str, norm: str, radii: tuple[float, ...]
-) -> Float[ndarray, "m"]:
+def measure_accuracy(net: MLP, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], kind: str, norm: Norm, radii: tuple[float, ...]) -> Float[ndarray, "m"]:
     """The accuracy of the net on (X, y) at each radius, under PGD ("pgd") or random noise of the same size ("noise").
 
     "pgd": 40 steps from the image itself, pixels kept in [0, 1]. "noise": one random perturbation per image and radius, of exactly
@@ -71,7 +69,7 @@ def measure_accuracy(
     check.one_of(kind, "kind", ("pgd", "noise")), check.one_of(norm, "norm", ("l2", "linf"))
     X = np.asarray(X, dtype=np.float64)
     if kind == "pgd":
-        return robust_accuracy(net, X, y, radii, norm, steps=STEPS, clip=(0, 1))
+        return np.asarray(robust_accuracy(net, X, y, radii, norm, steps=STEPS, clip=(0, 1)))
     rng = np.random.default_rng(SEED + 1)
     accuracy = []
     for radius in radii:
@@ -107,7 +105,7 @@ def run(out: Path, preset: str = "full") -> Record:
 
     packed = io.BytesIO()
     pixels = np.rint(test.X[place] * 255).astype(np.uint8)
-    np.savez_compressed(packed, X=pixels, y=test.labels[place].astype(np.uint8), place=place.astype(np.uint16), **halves)
+    np.savez_compressed(packed, X=pixels, y=test.labels[place].astype(np.uint8), place=place.astype(np.uint16), **halves)  # type: ignore[arg-type]
     about = provenance(
         f"python -m lawrob_utils.experiments.mnist_flips --preset {preset}",
         seed=SEED,
