@@ -49,11 +49,12 @@ class Estimate:
     """The mean of independent draws, with its standard error.
 
     samples: the draws (m,), m ≥ 2. Averages over fresh points are Estimates of Estimates: `Estimate([e.value, …])`.
+    A format such as f"{estimate:.2f}" applies to the mean and to its error.
 
     Raises ValueError if there are fewer than 2 samples, or one that is not finite.
 
-    >>> print(Estimate([0.1, 0.2, 0.3]))
-    0.2 ± 0.0577 (3 draws)
+    >>> print(Estimate([0.1, 0.2, 0.3]), f"{Estimate([0.1, 0.2, 0.3]):.2f}", sep="; ")
+    0.2 ± 0.0577 (3 draws); 0.20 ± 0.06
     """
 
     samples: Float[ndarray, "draws"]
@@ -76,7 +77,10 @@ class Estimate:
         return float(self.samples.std(ddof=1) / np.sqrt(len(self.samples)))
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ± {self.error:.3g} ({len(self.samples)} draws)"
+        return f"{self:.3g} ({len(self.samples)} draws)"
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} ± {self.error:{spec}}" if spec else str(self)
 
 
 # ------------------------------------------------------------------------------------------------------ finite classes

@@ -55,6 +55,12 @@ def test_error_bars_are_as_wide_as_the_spread_of_repeated_measurements():
     assert abs(np.mean(pulls)) < 0.25
 
 
+def test_an_estimate_prints_mean_and_error_of_its_samples_alike():
+    estimate = rad.Estimate([1.0, 2.0, 3.0, 4.0])
+    assert f"{estimate:.3f}" == f"{np.mean([1, 2, 3, 4]):.3f} ± {stats.sem([1, 2, 3, 4]):.3f}"
+    assert str(estimate) == f"{estimate}" == "2.5 ± 0.645 (4 draws)"
+
+
 def test_matrix_blocks_and_functions_of_one_class_give_one_number():
     X, W = data.sphere(60, 5, rng()), rng(1).standard_normal((2500, 5))
     V = np.tanh(W @ X.T)
