@@ -5,7 +5,7 @@ pages do not need.  This extension, in reading order:
 
 1. writes one MathJax file with the few components that the book uses, and MathJax's fonts, into the site;
 2. leaves out of each page the scripts and styles that the page does not use (``needless``);
-3. takes out of the finished site what no page asks for (source maps, the icon font and its rules in the theme's style sheet).
+3. takes out of the finished site what no page asks for (source maps, the icon font, rules of the theme for classes that occur nowhere).
 
 The icons themselves are drawn by ``book/_static/icons.css``.  ``tests/pages`` proves the result in a browser without a network.
 """
@@ -47,6 +47,10 @@ NEEDED_BY = {
 UNUSED = ["vendor", "scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt", "sphinx-thebe.js", "thebelab", "webpack-macros.html",
           "sbt-webpack-macros.html", "locales", "images/logo_deepnote.svg", "images/logo_jupyterhub.svg", "images/logo_jupyterlite.svg",
           "jquery.js", "_sphinx_javascript_frameworks_compat.js", "underscore.js"]  # fmt: skip
+
+
+# Classes of the icon font: its rules go although pages use the names, which icons.css draws.
+ICON_FONT = {"fa", "fas", "fab", "far", "fa-solid", "fa-brands", "fa-regular", "fa-lg"}
 
 
 def mathjax_source() -> Path:
@@ -97,12 +101,52 @@ def leave_out_needless(app, pagename, templatename, context, doctree):
         context[kind] = kept
 
 
-def without_icon_font(css: str) -> str:
-    """The theme's style sheet less the icon font: its ``@font-face`` rules and the rules that choose its glyphs."""
-    css = re.sub(r"@font-face\{[^{}]*fontawesome[^{}]*\}", "", css)
-    css = re.sub(r"(?<=[};/])\.fa-[\w-]+:+before\{content:[^{}]*\}", "", css)
-    css = re.sub(r"(?<=[};/])(?:\.fa-[\w-]+:+before,)+\.fa-[\w-]+:+before\{content:[^{}]*\}", "", css)
-    return re.sub(r"/\*# sourceMappingURL=.*?\*/", "", css)
+def rules(css: str):
+    """The top-level rules of a style sheet as pairs (what stands before the braces, what stands between them); `None` for an @-statement."""
+    start = place = 0
+    while place < len(css):
+        if css[place] in "\"'":
+            place = css.index(css[place], place + 1)
+        elif css[place] == ";":
+            yield css[start : place + 1], None
+            start = place + 1
+        elif css[place] == "{":
+            depth, inner = 1, place + 1
+            while depth:
+                place += 1
+                if css[place] in "\"'":
+                    place = css.index(css[place], place + 1)
+                depth += {"{": 1, "}": -1}.get(css[place], 0)
+            yield css[start : inner - 1], css[inner:place]
+            start = place + 1
+        place += 1
+
+
+def used_only(css: str, words: set[str]) -> str:
+    """The style sheet less the rules for classes that occur nowhere in the site, neither in a page nor in a script.
+
+    A selector goes when it names a class that is not among `words`, a rule when all its selectors go.  So do the icon font's rules.
+    """
+    kept = []
+    for head, body in rules(re.sub(r"/\*.*?\*/", "", css, flags=re.S)):
+        if body is None:
+            kept.append(head)
+        elif head.startswith(("@media", "@supports")):
+            inner = used_only(body, words)
+            kept += [f"{head}{{{inner}}}"] if inner else []
+        elif head.startswith("@"):
+            kept += [f"{head}{{{body}}}"] if "fontawesome" not in body else []
+        else:
+            selectors = re.split(r",(?![^(]*\))", head)
+            wanted = [one for one in selectors if all(name in words for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", re.sub(r":(?:not|is|where|has)\([^)]*\)|\[[^]]*\]", "", one)))]
+            kept += [f"{','.join(wanted)}{{{body}}}"] if wanted else []
+    return "".join(kept)
+
+
+def words_of_site(outdir: Path) -> set[str]:
+    """Every word in the site's pages and scripts; a class that is used anywhere is among them."""
+    texts = [*outdir.rglob("*.html"), *(path for path in outdir.rglob("*.js") if path.name not in ("searchindex.js", Path(MATHJAX_FILE).name))]
+    return {word for path in texts for word in re.findall(r"-?[A-Za-z_][\w-]*", path.read_text(encoding="utf-8"))}
 
 
 def trim_site(app, error):
@@ -121,8 +165,9 @@ def trim_site(app, error):
     for path in static.rglob("*.js"):
         if path.name != "searchindex.js" and "sourceMappingURL" in (text := path.read_text(encoding="utf-8")):
             path.write_text(re.sub(r"//# sourceMappingURL=.*", "", text), encoding="utf-8")
-    for path in (static / "styles").glob("*.css"):
-        path.write_text(without_icon_font(path.read_text(encoding="utf-8")), encoding="utf-8")
+    words = words_of_site(Path(app.outdir)) - ICON_FONT
+    for path in [*(static / "styles").glob("*.css"), *static.glob("sphinx-design*.css"), *static.glob("mystnb*.css")]:
+        path.write_text(used_only(path.read_text(encoding="utf-8"), words), encoding="utf-8")
 
 
 def setup(app):

@@ -155,7 +155,7 @@ class Window:
     def __init__(self, browser, address, width=1280, dark=False):
         self.address = address
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce")
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(60_000)
         self.foreign, self.errors = [], []
         self.tab = self.context.new_page()
         self.context.route(re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:|file:)"), self._refuse)
