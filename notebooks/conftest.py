@@ -14,7 +14,7 @@ from pathlib import Path
 # One thread for each kernel: two run side by side, and tiny matrices gain nothing from a second. Set before numpy loads.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
-os.environ.setdefault("PYTHONWARNINGS", "ignore::RuntimeWarning:zmq")
+os.environ.pop("MPLBACKEND", None)  # a backend set for scripts would swallow the figures
 
 import pytest  # noqa: E402
 

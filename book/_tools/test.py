@@ -11,7 +11,8 @@ import build
 from run_notebooks import run
 from runs import ROOT, mnist_at_hand, notebooks
 
-UNIT_TESTS = ("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks", "-n", "2", "--dist", "loadfile")
+UNIT_TESTS = ("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks", "--ignore=tests/oracles",
+              "-n", "2", "--dist", "loadfile")
 
 
 def pytest(*arguments: str) -> int:
