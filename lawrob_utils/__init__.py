@@ -1,7 +1,7 @@
 """Constructions, Lipschitz brackets and attacks for the book on the universal law of robustness.
 
 The way of the data is one line, the same in every chapter:
-sample (`data`) → fit (`memorizers`, `networks`) → measure (`lipschitz`, `attacks`) → compare (`law`) → draw (`plotting`).
+sample (`data`) → fit (`memorizers`, `networks`, `fewbits`) → measure (`lipschitz`, `attacks`) → compare (`law`) → draw (`plotting`).
 Importing the package loads none of these modules; only `networks`, `attacks` and `experiments` need PyTorch.
 """
 

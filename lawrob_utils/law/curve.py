@@ -1,6 +1,7 @@
 """The law of robustness as a curve: how large Lip(f) must be when n noisy points in R^d are fitted with P parameters.
 
-Only the scale of the law is here, with constant 1; the constants that the paper prints are far too weak to be drawn.
+Read in order: `law_curve`, and `parameters_needed`, the same equation solved for P. Only the scale of the law is here, with
+constant 1; the constants that the paper prints (`theorems`) are far too weak to be drawn. Used by every chapter with the law in it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-__all__ = ["law_curve"]
+__all__ = ["law_curve", "parameters_needed"]
 
 
 def law_curve(
@@ -44,6 +45,24 @@ def law_curve(
         raise ValueError(f"eps = {eps.max():g} exceeds sigma**2; the training error sigma**2 - eps would be negative")
     curve = eps / sigma * np.sqrt(n * d / P)
     return float(curve) if curve.ndim == 0 else curve
+
+
+def parameters_needed(
+    n: ArrayLike, d: ArrayLike, L: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None
+) -> float | Float[ndarray, "..."]:
+    """P = (ε/σ)²·nd/L², the P at which `law_curve` equals L; with ε = σ², that is with a perfect fit, σ²·nd/L².
+
+    Parameters (arrays broadcast): L > 0, the Lipschitz constant asked for; the others as in `law_curve`. It is a scale, not a
+    threshold: the law is a curve, and says that fewer parameters force a larger constant.
+
+    Raises ValueError as `law_curve`, or if L is not finite and positive.
+
+    >>> parameters_needed(n=400, d=100, L=4.0)
+    2500.0
+    """
+    at_one = np.asarray(law_curve(n, d, 1.0, sigma=sigma, eps=eps))
+    P = (at_one / _positive(L, "L")) ** 2
+    return float(P) if P.ndim == 0 else P
 
 
 def _positive(value: ArrayLike, name: str) -> Float[ndarray, "..."]:

@@ -1,0 +1,202 @@
+"""Oracles: numerical search for the best quantiser, all sign patterns of small nets, closed forms, the free energy of spin glasses."""
+
+import itertools
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import minimize_scalar
+from scipy.stats import norm
+
+from lawrob_utils import data
+from lawrob_utils.fewbits import STEPS, FewBitNet, anneal_signs, fit_few_bits, improve_signs, levels, quantize, rounded
+from lawrob_utils.law import bit_certificate
+from lawrob_utils.lipschitz import relu_bracket
+from lawrob_utils.memorizers import Memorizer
+
+
+def _net(seed, k=4, d=5, activation="abs", skip=True):
+    rng = np.random.default_rng(seed)
+    q = rng.choice([-3, -1, 1, 3], (k + 1, d))
+    return FewBitNet(q[:k], (-3, -1, 1, 3), activation, q[k] if skip else None, skip_weight=0.7, scale=0.3, offset=0.1)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4])
+def test_steps_are_those_of_the_best_uniform_quantiser_of_a_normal_number(bits):
+    def error(step):
+        edges = [-np.inf, *(step * np.arange(1 - 2 ** (bits - 1), 2 ** (bits - 1))), np.inf]
+        values = step / 2 * np.array(levels(bits))
+        return sum(quad(lambda x, v=v: (x - v) ** 2 * norm.pdf(x), a, b)[0] for a, b, v in zip(edges, edges[1:], values, strict=False))
+
+    assert minimize_scalar(error, bounds=(0.05, 2.5), method="bounded").x == pytest.approx(STEPS[bits], rel=2e-3)
+
+
+def test_quantize_takes_the_nearest_code():
+    w = np.random.default_rng(0).standard_normal(1000)
+    for bits in (1, 2, 3):
+        step, codes = STEPS[bits] * math.sqrt((w**2).mean()), np.array(levels(bits))
+        nearest = codes[np.abs(w[:, None] - step / 2 * codes).argmin(axis=1)]
+        np.testing.assert_array_equal(quantize(w, bits), nearest)
+    assert quantize(np.zeros((2, 3)), 1).tolist() == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize("activation", ["relu", "abs"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_few_bit_net_is_its_formula_and_its_relu_network(activation, skip):
+    pytest.importorskip("torch")
+    net, X = _net(1, activation=activation, skip=skip), np.random.default_rng(2).standard_normal((30, 5))
+    phi = np.abs if activation == "abs" else lambda u: np.maximum(u, 0)
+    expected = [
+        0.1 + 0.3 * (sum(s * phi(q @ x) for s, q in zip((1, 1, -1, -1), net.codes, strict=True)) + (0.7 * net.skip @ x if skip else 0))
+        for x in X
+    ]
+    np.testing.assert_allclose(net.predict(X), expected, atol=1e-12)
+    np.testing.assert_allclose(net.as_two_layer().predict(X), expected, atol=1e-12)
+    assert isinstance(net, Memorizer)
+
+
+def test_bracket_of_a_few_bit_net_contains_the_steepest_of_all_sign_patterns():
+    for seed in range(10):
+        net = _net(seed)
+        a = 0.3 * net.signs
+        truth = max(
+            np.linalg.norm((np.array(s) * a) @ net.codes + 0.3 * 0.7 * net.skip) for s in itertools.product([-1, 1], repeat=4)
+        )  # without biases and with independent rows every sign pattern occurs
+        bracket = net.lipschitz()
+        assert bracket.lower <= truth * (1 + 1e-9) <= bracket.upper * (1 + 2e-9)
+        assert bracket.ratio < 1.05
+
+
+def test_bits_are_counted_per_weight_and_zeros_cost_too():
+    net = _net(0)
+    assert net.n_parameters == 25 and net.bits == 50
+    assert FewBitNet(np.zeros((2, 10), dtype=int), (-1, 0, 1)).bits == math.ceil(20 * math.log2(3))
+    sparse = np.zeros((1, 1000), dtype=int)
+    sparse[0, :10] = 1
+    assert FewBitNet(sparse, (-1, 0, 1)).entropy_bits < 120 < FewBitNet(sparse, (-1, 0, 1)).bits
+
+
+def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_ratio():
+    rng = np.random.default_rng(3)
+    net, X = _net(3), data.sphere(200, 5, rng)
+    y = np.where(net.predict(X) + rng.standard_normal(200) > 0, 1.0, -1.0)
+    better = net.fitted(X, y)
+    slope, offset = np.polyfit(net.predict(X), y, 1)
+    np.testing.assert_allclose(better.predict(X), slope * net.predict(X) + offset, atol=1e-12)
+    before, after = (bit_certificate(y, f.predict(X), 50, 5) / f.lipschitz().upper for f in (net, better))
+    assert before == pytest.approx(after, rel=1e-6)
+    with pytest.raises(ValueError, match="does not correlate positively"):
+        net.fitted(X, -y)
+
+
+def test_annealing_reaches_the_ground_state_of_one_neuron_up_to_some_percent():
+    """Σ(y−ȳ)|⟨q,x⟩|/√(nd) is at most about √(1/π)·√2·0.7632 = 0.609 (the Sherrington–Kirkpatrick model), a little more for finite d."""
+    rng = np.random.default_rng(4)
+    X, y = data.sphere(3000, 150, rng), data.random_signs(3000, rng)
+    net = improve_signs(anneal_signs(X, y, 1, rng=rng, skip=False), X, y)
+    reached = (y - y.mean()) @ np.abs(X @ net.codes[0]) / math.sqrt(3000 * 150)
+    assert 0.54 < reached < 0.68
+
+
+def test_annealed_rows_are_nearly_orthogonal_and_the_linear_neuron_is_the_best_sign_vector():
+    rng = np.random.default_rng(5)
+    X, y = data.sphere(1000, 100, rng), data.random_signs(1000, rng)
+    net = anneal_signs(X, y, 4, rng=rng)
+    overlaps = net.codes @ net.codes.T / 100 - np.eye(4)
+    assert np.abs(overlaps).max() < 0.3
+    np.testing.assert_array_equal(net.skip, np.where(X.T @ (y - y.mean()) >= 0, 1, -1))
+
+
+def test_flips_of_single_signs_raise_what_the_certificate_needs():
+    rng = np.random.default_rng(6)
+    X, y = data.sphere(600, 60, rng), data.random_signs(600, rng)
+    net = anneal_signs(X, y, 3, rng=rng, sweeps=20)
+    better = improve_signs(net, X, y)
+
+    def merit(f):
+        return bit_certificate(y, f.predict(X), 240, 60) / f.lipschitz().upper
+
+    assert merit(better) >= merit(net)
+    assert (better.skip == net.skip).all()
+
+
+def test_nonlinear_one_bit_net_comes_within_a_factor_two_of_its_certificate():
+    rng = np.random.default_rng(7)
+    X, y = data.sphere(2000, 200, rng), data.random_signs(2000, rng)
+    net = improve_signs(anneal_signs(X, y, 2, rng=rng), X, y)
+    assert 1.3 < net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 200) < 2
+
+
+@pytest.mark.parametrize("activation", ["relu", "abs"])
+def test_training_through_the_rounding_beats_rounding_of_random_weights(activation):
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(8)
+    X, y = data.sphere(300, 30, rng), data.random_signs(300, rng)
+    plain = fit_few_bits(X, y, 6, rng=rng, activation=activation, steps=200)
+    assert np.corrcoef(plain.predict(X), y)[0, 1] > 0.3
+    assert set(np.unique(plain.codes)) == {-1, 1}
+    pruned = fit_few_bits(X, y, 6, rng=rng, activation=activation, steps=50, prune=0.5, bits=2)
+    assert (pruned.codes == 0).mean() == 0.5 and pruned.alphabet == (-3, -1, 0, 1, 3)
+
+
+def test_penalty_makes_trained_nets_smoother_for_their_fit():
+    pytest.importorskip("torch")
+    X, y = data.sphere(600, 60, np.random.default_rng(9)), data.random_signs(600, np.random.default_rng(10))
+
+    def merit(smooth):
+        net = fit_few_bits(X, y, 6, rng=np.random.default_rng(11), activation="abs", smooth=smooth, steps=300)
+        return net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 60)
+
+    assert merit(3.0) < merit(0.0)
+
+
+def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_little():
+    pytest.importorskip("torch")
+    from lawrob_utils.networks import fit_two_layer
+
+    rng = np.random.default_rng(12)
+    X, y = data.sphere(100, 20, rng), data.random_signs(100, rng)
+    net = fit_two_layer(X, y, 10, rng=rng, steps=300)[0]
+    errors = [np.abs(rounded(net, bits).net.predict(X) - net.predict(X)).mean() for bits in (2, 4, 8)]
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 0.1
+    assert rounded(net, 4).bits == 4 * (10 * 21 + 10)
+    assert rounded(net, 8).entropy_bits < rounded(net, 8).bits
+    assert relu_bracket(rounded(net, 8).net, X).upper > 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: quantize(np.ones(2), 0), "bits = 0"),
+        (lambda: quantize(np.ones(2), 9), "bits = 9; 1 to 8 bits"),
+        (lambda: quantize(np.array([np.nan]), 1), "not finite"),
+        (lambda: FewBitNet(np.array([[2]]), (-1, 1)), "codes contains 2"),
+        (lambda: FewBitNet(np.array([[1.0]]), (-1, 1)), "codes has dtype float64"),
+        (lambda: FewBitNet(np.array([1]), (-1, 1)), r"codes has shape \(1,\)"),
+        (lambda: FewBitNet(np.array([[1]]), (-1, 1), "tanh"), "activation = 'tanh'"),
+        (lambda: FewBitNet(np.array([[1]]), (-1, 1), skip=np.array([1, 1])), r"skip has shape \(2,\)"),
+        (lambda: FewBitNet(np.array([[1]]), (-1, 1), scale=-1.0), "scale = -1.0"),
+        (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=0), "rng = 0"),
+        (lambda: anneal_signs(np.ones((2, 2)), np.ones(3), 1, rng=np.random.default_rng(0)), "y has 3 entries"),
+        (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=np.random.default_rng(0), sweeps=1), "sweeps = 1"),
+        (lambda: improve_signs(_net(0), np.ones((2, 5)), np.ones(2)), "activation 'abs' and the alphabet"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(("change", "message"), [({"bits": 0}, "bits = 0"), ({"bits": 9}, "bits = 9"), ({"prune": 1.0}, "prune = 1")])
+def test_training_names_bad_settings(change, message):
+    pytest.importorskip("torch")
+    with pytest.raises(ValueError, match=message):
+        fit_few_bits(np.ones((2, 2)), np.array([1.0, -1.0]), 1, rng=np.random.default_rng(0), **change)
+
+
+def test_module_imports_without_torch():
+    program = "import sys, lawrob_utils.fewbits; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
