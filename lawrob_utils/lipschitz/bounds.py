@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .. import _validate as check
-from .nets import ReluNet, two_layer_arrays
+from .nets import EPS, ReluNet, two_layer_arrays
 
 
 def spectral_bound(layers: Sequence[Float[ndarray, "out in"] | float]) -> float:
@@ -38,7 +38,7 @@ def spectral_bound(layers: Sequence[Float[ndarray, "out in"] | float]) -> float:
         W = check.matrix(layer, name)
         if width is not None and W.shape[1] != width:
             raise ValueError(f"{name} takes {W.shape[1]} inputs but the layer before it gives {width}")
-        product *= float(np.linalg.norm(W, 2))
+        product *= float(np.linalg.norm(W, 2) * (1 + sum(W.shape) * EPS))  # what rounding can have hidden
         width = W.shape[0]
     return product
 
@@ -52,4 +52,4 @@ def path_norm(net: ReluNet) -> float:
     Source: the triangle inequality.
     """
     W, _, a = two_layer_arrays(net)
-    return float(np.abs(a) @ np.linalg.norm(W, axis=1))
+    return float(np.abs(a) @ np.linalg.norm(W, axis=1) * (1 + sum(W.shape) * EPS))

@@ -51,7 +51,13 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     if not (y > 0).all():
         raise ValueError(f"y[{int(y.argmin())}] = {y.min():g}; every weight must be above 0")
     root = np.sqrt(y)
-    G, trace = _gram(B / root[:, None])
+    with np.errstate(over="ignore"):
+        C = B / root[:, None]
+    largest = float(np.abs(C).max())
+    if largest == 0 or not np.isfinite(largest):
+        return largest
+    unit = 2.0 ** np.floor(np.log2(largest))  # a power of two: dividing by it is exact
+    G, trace = _gram(C / unit)
     n, inner = len(G), sum(B.shape) - len(G)
     mu = float(np.linalg.eigvalsh(G)[-1])
     slack = n * (n + 2) * EPS * max(mu, trace / n)
@@ -64,7 +70,7 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
             slack *= 4
     # top·I − G + E is positive semidefinite for some ‖E‖ ≤ (n+3)·EPS·trace(top·I − G); G is wrong by (inner+4)·EPS·trace.
     top += (n + 3) * EPS * n * top + (inner + 4) * EPS * trace
-    return float(np.sqrt(top * (root @ root)) * (1 + (len(y) + 4) * EPS))
+    return float(unit * np.sqrt(top) * np.linalg.norm(root) * (1 + (len(y) + 4) * EPS))
 
 
 def sdp_certificate(
@@ -110,7 +116,7 @@ def zonotope_certificate(Z: GradientZonotope, tol: float = 1e-7, max_iterations:
         value, relaxation = unit * weighted_norm_bound(B[alive] / unit, yb), unit * low
         V = np.zeros((len(B), Vb.shape[1]))
         y[alive], V[alive] = unit**2 * yb if unit < 1e150 else yb, Vb
-    return Certificate(value + Z.rounding, relaxation, iterations, y, V)
+    return Certificate(float(value + Z.rounding), float(relaxation), iterations, y, V)
 
 
 _RANK = 12  # columns of V at the start, found by trial on random and trained nets
