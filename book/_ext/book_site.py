@@ -19,9 +19,14 @@ from docutils import nodes
 from sphinx.errors import ConfigError
 
 FIRST_YEAR = 2026
-NEEDS_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks))\b|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks)\b", re.M)
+NEEDS_TORCH = re.compile(
+    r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks|experiments))\b"
+    r"|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks|experiments)\b",
+    re.M,
+)
+FORMULA = r'<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>'
 # A formula in a line with the signs that touch it: a line must not end between them.
-BESIDE_FORMULA = re.compile(r"""[(\[“‘]*<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>""")
+BESIDE_FORMULA = re.compile(rf"[(\[“‘]*{FORMULA}(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+{FORMULA}")
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.S)
 FIRST_CELL = "how-to-run-this-copy"
 
@@ -66,7 +71,10 @@ def first_cell(notebook: dict, title: str, release: str, built: str, repository:
     """A cell that says which book, version and date the copy is of, and what to install before it runs."""
     code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
     extra = "[train]" if NEEDS_TORCH.search(code) else ""
-    trains = "  It trains networks, so `[train]` asks for PyTorch too; on Linux, `pip install torch --index-url https://download.pytorch.org/whl/cpu` first saves several gigabytes.\n" if extra else ""
+    trains = (
+        "> It trains networks, so `[train]` asks for PyTorch too; on Linux, "
+        "`pip install torch --index-url https://download.pytorch.org/whl/cpu` first saves several gigabytes.\n"
+    )
     if repository:
         install = f'`pip install "lawrob-utils{extra} @ git+{repository}"`'
     else:
@@ -74,7 +82,7 @@ def first_cell(notebook: dict, title: str, release: str, built: str, repository:
     text = (
         f"> **Before you run this copy.** It is a chapter of *{title}*, version {release}, downloaded from the pages built on {built}.\n"
         f"> It needs Python 3.11 or later and the book's package `lawrob-utils`: {install}.\n"
-        + (f">{trains}" if trains else "")
+        + (trains if extra else "")
         + "> Boxes such as theorems and links to other chapters are shown as plain text outside the book."
     )
     return {"cell_type": "markdown", "id": FIRST_CELL, "metadata": {}, "source": text.splitlines(keepends=True)}

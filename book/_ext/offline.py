@@ -122,6 +122,11 @@ def rules(css: str):
         place += 1
 
 
+def classes(selector: str) -> set[str]:
+    """The classes that an element must have, or have around it, for the selector to match."""
+    return set(re.findall(r"\.(-?[A-Za-z_][\w-]*)", re.sub(r":(?:not|is|where|has)\([^)]*\)|\[[^]]*\]", "", selector)))
+
+
 def used_only(css: str, words: set[str]) -> str:
     """The style sheet less the rules for classes that occur nowhere in the site, neither in a page nor in a script.
 
@@ -138,7 +143,7 @@ def used_only(css: str, words: set[str]) -> str:
             kept += [f"{head}{{{body}}}"] if "fontawesome" not in body else []
         else:
             selectors = re.split(r",(?![^(]*\))", head)
-            wanted = [one for one in selectors if all(name in words for name in re.findall(r"\.(-?[A-Za-z_][\w-]*)", re.sub(r":(?:not|is|where|has)\([^)]*\)|\[[^]]*\]", "", one)))]
+            wanted = [one for one in selectors if classes(one) <= words]
             kept += [f"{','.join(wanted)}{{{body}}}"] if wanted else []
     return "".join(kept)
 

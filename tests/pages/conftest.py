@@ -15,7 +15,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("LAWROB_SITE", ROOT / "_build" / "html"))
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 
 def missing(reason: str):
@@ -143,7 +146,8 @@ FACTS = """() => {
             const style = getComputedStyle(img);
             return {keeps: /tag_keep-colou?rs/.test(img.closest('.cell').className), filter: style.filter, opacity: style.opacity};
         }),
-        formula_colours: all('.math.notranslate mjx-math').filter((math) => getComputedStyle(math).color !== getComputedStyle(math.closest('.math').parentElement).color).length,
+        formula_colours: all('.math.notranslate mjx-math').filter(
+            (math) => getComputedStyle(math).color !== getComputedStyle(math.closest('.math').parentElement).color).length,
         folded: all('.toggle-button-hidden, details:not([open])').length,
     };
 }"""

@@ -14,7 +14,7 @@ def test_page_passes_axe(page, scheme, look):
 
 def test_every_formula_is_there_for_screen_readers(chapter, new_window):
     tab = new_window().visit(chapter)
-    drawn, spoken = tab.evaluate("[document.querySelectorAll('mjx-math[aria-hidden=true]').length, document.querySelectorAll('mjx-assistive-mml > math').length]")
+    drawn, spoken = (tab.locator(selector).count() for selector in ("mjx-math[aria-hidden=true]", "mjx-assistive-mml > math"))
     assert drawn == spoken > 0
 
 

@@ -86,7 +86,7 @@ def test_every_picture_is_described_in_words(page, pages):
 def test_page_has_one_title_and_no_heading_level_is_left_out(page, pages):
     levels = pages[page].headings
     assert levels.count(1) == 1 and levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
 def test_no_id_occurs_twice(page, pages):
