@@ -16,6 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
+from . import _validate as check
+from .law import law_curve
+
 INK = "#1a1a1a"
 """Text, axes, and the curve of the law."""
 INDIGO = "#332299"
@@ -83,3 +86,38 @@ def end_label(line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **st
         raise ValueError("line has no points; there is no end to label")
     defaults = {"color": line.get_color(), "va": "center", "ha": "left", "annotation_clip": False}
     return axes.annotate(text, (x[-1], y[-1]), xytext=(dx, dy), textcoords="offset points", **{**defaults, **style})
+
+
+def lip_against_P(
+    ax: Axes, n: int, d: int, floor: float, *, xlim: tuple[float, float], ylim: tuple[float, float]
+) -> tuple[Line2D, Line2D]:
+    """The frame of the book's main picture: Lipschitz constant against P, both logarithmic, for n points in R^d.
+
+    Draws the scale of the law, √(nd/P), over xlim; the floor, a dashed horizontal line below which no perfect fit gets, for
+    instance `data_lipschitz(X, y).value`; and dotted guides at P = n and P = nd. What fits the data is drawn into it.
+
+    Parameters: ax; n, d ≥ 1; floor > 0; xlim, ylim the limits of the axes, positive and increasing.
+
+    Returns the lines of the law and of the floor.
+
+    Raises ValueError on arguments out of range.
+
+    >>> import matplotlib.pyplot as plt
+    >>> law, _ = lip_against_P(plt.figure().add_subplot(), 100, 400, 1.5, xlim=(10, 1e6), ylim=(0.1, 1e3))
+    >>> law.get_ydata()[[0, -1]].round(6).tolist()
+    [63.245553, 0.2]
+    >>> plt.close()
+    """
+    n, d, floor = check.count(n, "n"), check.count(d, "d"), check.positive(floor, "floor")
+    for name, (low, high) in (("xlim", xlim), ("ylim", ylim)):
+        if not 0 < low < high:
+            raise ValueError(f"{name} = {(low, high)}; two positive numbers, the smaller one first, are needed")
+    P = np.geomspace(*xlim, 300)
+    (law,) = ax.plot(P, law_curve(n, d, P), color=INK, ls="-")
+    line = ax.axhline(floor, color=GREY, lw=1.2, ls=(0, (5, 3)))
+    for place, name in ((n, "$n$"), (n * d, "$nd$")):
+        ax.axvline(place, color=GREY, lw=1, ls=":")
+        ax.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(0, 2), textcoords="offset points", ha="center")
+    ax.set(xscale="log", yscale="log", xlim=xlim, ylim=ylim, xlabel="parameters $P$", ylabel=r"Lipschitz constant$\,/\,\varepsilon$")
+    ax.minorticks_off()
+    return law, line

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from lawrob_utils import check
 from lawrob_utils.check import NotYet, Verdict
@@ -251,6 +252,23 @@ WRONG = {
         lambda N, n, d, b: None,
     ],
     "size-5": [581, 583, 581.95, 1111, 100, -1],
+    "law-1": [12e6, 1.2e6, 6e5, 3e6, 0, -5, 120_500, 1.2e5 / 5],
+    "law-2": [lambda e: e / 6, lambda e: e / 8, lambda e: e / 4, lambda e: 2 - np.sqrt(4 - e), lambda e: 0.0, lambda e: 3.0],
+    "law-3": [lambda a: a, lambda a: 2 - a, lambda a: 1.0, lambda a: 1 / a, lambda a: 1 / (2 * a - a**2), lambda a: 0.5],
+    "law-4": [
+        lambda n, d, m, t: n * (n - 1) * stats.chi2.cdf(d * t**2 / 2, m),
+        lambda n, d, m, t: n**2 / 2 * stats.chi2.cdf(d * t**2 / 2, m),
+        lambda n, d, m, t: n * (n - 1) / 2 * stats.chi2.cdf(d * t**2, m),
+        lambda n, d, m, t: n * (n - 1) / 2 * stats.chi2.cdf(d * t**2 / 4, m),
+        lambda n, d, m, t: stats.chi2.cdf(d * t**2 / 2, m),
+    ],
+    "law-5": [
+        lambda widths, W: (len(widths) - 1) * np.log(W * sum(widths)),
+        lambda widths, W: np.log(np.sqrt(2 * (len(widths) - 1))),
+        lambda widths, W: 0.0,
+        lambda widths, W: 0.5 * np.log(2 * (len(widths) - 1)) + (len(widths) - 2) * np.log(W * np.sqrt(max(a * b for a, b in zip(widths, widths[1:], strict=False)))),
+        lambda widths, W: 0.5 * np.log(len(widths) - 1) + (len(widths) - 2) * np.log(W * np.sqrt(max(b * (a + 1) + 1 for a, b in zip(widths, widths[1:], strict=False)))),
+    ],
 }
 
 

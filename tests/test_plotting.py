@@ -86,3 +86,23 @@ def test_end_label_refuses_a_line_without_axes_or_points():
     plt.close(figure)
     with pytest.raises(ValueError, match="no points"):
         plotting.end_label(line, "x")
+
+
+def test_frame_of_the_main_picture_has_the_law_the_floor_and_guides_where_they_belong():
+    figure, axes = plt.subplots()
+    law, floor = plotting.lip_against_P(axes, 200, 1000, 1.5, xlim=(5, 1e6), ylim=(0.1, 1e3))
+    P, height = law.get_data()
+    guides = [line.get_xdata()[0] for line in axes.lines if line not in (law, floor)]
+    plt.close(figure)
+    assert np.allclose(height * np.sqrt(P), np.sqrt(200 * 1000)) and (P[0], P[-1]) == pytest.approx((5, 1e6))
+    assert set(floor.get_ydata()) == {1.5} and guides == [200, 200_000]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"d": 1.5}, {"floor": 0.0}, {"xlim": (10, 1)}, {"ylim": (0, 1)}])
+def test_frame_of_the_main_picture_names_a_wrong_argument(wrong):
+    figure, axes = plt.subplots()
+    arguments = {"n": 10, "d": 10, "floor": 1.0, "xlim": (1, 100), "ylim": (0.1, 10)} | wrong
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        plotting.lip_against_P(axes, **arguments)
+    plt.close(figure)
