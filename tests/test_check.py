@@ -119,6 +119,11 @@ def test_call_says_what_went_wrong_in_the_readers_function(answer):
 
 # Wrong answers that a reader is likely to give; each chapter adds its own ----------------------------------
 
+def _log_J(widths, W, entries):
+    D = len(widths) - 1
+    return 0.5 * np.log(2 * D) + (D - 1) * np.log(W * np.sqrt(max(entries(a, b) for a, b in zip(widths, widths[1:], strict=False))))
+
+
 WRONG = {
     "adversarial-1": [
         lambda w, b, x, y, eps, norm: y * (w @ x + b),
@@ -266,8 +271,9 @@ WRONG = {
         lambda widths, W: (len(widths) - 1) * np.log(W * sum(widths)),
         lambda widths, W: np.log(np.sqrt(2 * (len(widths) - 1))),
         lambda widths, W: 0.0,
-        lambda widths, W: 0.5 * np.log(2 * (len(widths) - 1)) + (len(widths) - 2) * np.log(W * np.sqrt(max(a * b for a, b in zip(widths, widths[1:], strict=False)))),
-        lambda widths, W: 0.5 * np.log(len(widths) - 1) + (len(widths) - 2) * np.log(W * np.sqrt(max(b * (a + 1) + 1 for a, b in zip(widths, widths[1:], strict=False)))),
+        lambda widths, W: _log_J(widths, W, lambda a, b: a * b),  # no biases
+        lambda widths, W: _log_J(widths, W, lambda a, b: b * (a + 1) + 1) - np.log(2) / 2,  # R = 1
+        lambda widths, W: _log_J(widths, W, lambda a, b: b * (a + 1) + 1) / np.log(10),
     ],
 }
 
