@@ -323,7 +323,7 @@ def _adam_on_squared_error(X, y, start, rates, tol, dtype):
             torch.sum(r, dim=1, keepdim=True, out=dc)
             torch.bmm(r[:, None], H.mT, out=da)
             torch.mul(a.mT, r[:, None], out=D)
-            D = torch.ops.aten.threshold_backward(D, H, 0)  # zero where the neuron is off
+            torch.ops.aten.threshold_backward.grad_input(D, H, 0, grad_input=D)  # zero where the neuron is off
             if shared:
                 torch.mm(D.view(E * k, n), X1, out=dW.view(E * k, d + 1))
             else:
