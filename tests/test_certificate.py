@@ -17,6 +17,8 @@ from scipy.optimize import linprog
 
 from lawrob_utils import lipschitz as lip
 
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = json.loads((ROOT / "tests/oracles/bench_certificate.json").read_text("utf-8"))
 LIPSDP = json.loads((Path(__file__).parent / "oracles" / "lipsdp.json").read_text("utf-8"))
 moderate = st.floats(-10, 10, allow_nan=False, width=32)
 
@@ -387,6 +389,59 @@ def test_a_linear_network_has_its_singular_value():
     W = np.random.default_rng(0).standard_normal((3, 5))
     bracket = lip.deep_bracket([(W, np.zeros(3))], np.zeros((1, 5)))
     assert bracket.is_exact and bracket.lower == pytest.approx(np.linalg.norm(W, 2))
+
+
+# -------------------------------------------------------------------------------------------------- recorded numbers
+
+
+def appendix_rows(record):
+    """The rows of the tables in book/sdp-certificate.md, from the recorded run."""
+    for r in record["random"]:
+        solvers = [f"{s['solver']} {s['seconds']:.2g} s ({s['value/certificate'] - 1:+.0e})" for s in r["solvers"]]
+        fastest = f"{min(s['seconds'] for s in r['solvers']) / r['seconds']:.0f}×" if solvers else ""
+        yield (
+            f"| {r['d']}, {r['k']} | {r['certificate']:.4f} | {1e3 * r['seconds']:.2g} ms | {r['gap']:.0e} "
+            f"| {r['spectral']:.2f} | {r['path_norm']:.2f} | {'; '.join(solvers)} | {fastest} |"
+        )
+    for r in record["trained"]:
+        context = [r[f"{name}/certificate"] for name in ("spectral", "at_data", "sphere_sample")]
+        yield (
+            f"| {r['d']}, {r['n']}, {r['k']} | {r['lower']:.2f} – {r['upper']:.2f} | {r['ratio']:.3f} | {1e3 * r['certificate_s']:.2g} ms | "
+            + " | ".join(f"{value:.2f}" for value in context)
+            + " |"
+        )
+    for r in record["exact"]:
+        sides = [" – ".join(f"{x:.2f}" for x in r[name]) for name in ("certificate/exact", "ascent/exact")]
+        yield f"| {r['d']}, {r['k']} | {sides[0]} | {sides[1]} |"
+    for r in record["deep"]:
+        yield f"| {'-'.join(map(str, r['widths']))} | {r['product']:.2f} | {r['bound']:.3f} | {r['lower']:.3f} | {r['seconds']:.2f} s |"
+
+
+def test_tables_of_the_appendix_are_those_of_the_recorded_run():
+    page = set((ROOT / "book/sdp-certificate.md").read_text("utf-8").splitlines())
+    assert [row for row in appendix_rows(RECORD) if row not in page] == []
+
+
+def test_recorded_run_meets_its_targets():
+    faster = {(r["d"], r["k"]): min(s["seconds"] for s in r["solvers"]) / r["seconds"] for r in RECORD["random"] if r["solvers"]}
+    assert faster[20, 50] >= 100 and faster[100, 200] >= 300 and faster[20, 200] >= 300
+    ratios = [r["ratio"] for r in RECORD["trained"]]
+    assert len(ratios) == 20 and all(r["k"] <= 4 * r["d"] for r in RECORD["trained"])
+    assert np.median(ratios) <= 1.15 and max(ratios) <= 1.3
+
+
+def test_scs_reports_values_below_what_a_feasible_point_attains():
+    for r in RECORD["random"]:
+        attained = 1 / (1 + r["gap"])
+        assert all(s["value/certificate"] < attained for s in r["solvers"] if s["solver"] == "SCS")
+
+
+@pytest.mark.parametrize("row", [r for r in RECORD["random"] if r["k"] <= 500], ids=lambda r: f"{r['d']}-{r['k']}")
+def test_recorded_certificates_are_found_again(row):
+    d, k = row["d"], row["k"]
+    rng = np.random.default_rng(0)
+    W, a = rng.standard_normal((k, d)) / np.sqrt(d), rng.standard_normal(k) / np.sqrt(k)
+    assert lip.sdp_certificate(net_of(W, np.zeros(k), a)).value == pytest.approx(row["certificate"], rel=3e-7)
 
 
 # ------------------------------------------------------------------------------------------------------- refusals

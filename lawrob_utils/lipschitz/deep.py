@@ -39,7 +39,8 @@ def deep_certificate(
 
     Parameters: matrices W_1, …, W_D in the order of application (biases do not matter); barriers, decreasing; steps of L-BFGS for each.
 
-    Returns the bound, also valid for any other activation that is monotone with slopes in [0, 1].
+    Returns the bound, also valid for any other activation that is monotone with slopes in [0, 1]. Takes under a second for layers of
+    a hundred neurons, minutes for a thousand.
 
     Raises ValueError on an empty chain, shapes that do not fit, or entries that are not finite.
 

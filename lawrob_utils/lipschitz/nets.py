@@ -66,7 +66,7 @@ def gradient_zonotope(
     after = np.where(off, before, before + a)
     slope_min, slope_max = np.minimum(np.where(on, after, before), after), np.maximum(np.where(on, after, before), after)
     for group in members:
-        slopes = _slopes(before[group].sum(), at[group], a[group], low[group[0]], high[group[0]])
+        slopes = _slopes(before[group].sum(), at[group], a[group], low[group].min(), high[group].max())
         slope_min[group[0]], slope_max[group[0]] = slopes.min(), slopes.max()
     middle, half = 0.5 * slope_min + 0.5 * slope_max, 0.5 * slope_max - 0.5 * slope_min
     half[a * sign < 0] *= -1  # so that the generator of a single neuron is ½ a_j w_j: e_j = 1 where it is on, −1 where it is off
