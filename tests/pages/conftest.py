@@ -56,6 +56,14 @@ def pytest_generate_tests(metafunc):
             metafunc.parametrize(argument, names() or [pytest.param("", id="none")])
 
 
+def pytest_collection_modifyitems(items):
+    """With `-n 2 --dist loadgroup` the tests of one page go to one process, which reads the page once."""
+    for item in items:
+        values = getattr(item, "callspec", None) and item.callspec.params
+        name = next((values[key] for key in ("page", "content_page", "chapter") if key in values), item.path.stem) if values else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(scope="session")
 def built() -> Path:
     return site()
@@ -222,19 +230,24 @@ def look(new_window):
             window.settle()
             seen[key] = tab.evaluate(FACTS) | {"foreign": list(window.foreign), "errors": list(window.errors)}
             if axe:
-                seen[key]["axe"] = run_axe(tab)
+                seen[key]["axe"] = run_axe(tab, contrast=width > 600)  # colours do not depend on the width
         return seen[key]
 
     return facts
 
 
-def run_axe(tab) -> list[str]:
+def run_axe(tab, contrast: bool = True) -> list[str]:
     """What axe finds against WCAG 2.1, levels A and AA, on the page as the tab shows it."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ModuleNotFoundError:
         missing("axe-playwright-python is not installed: the package's extra `test` has it")
-    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}, "resultTypes": ["violations"], "preload": False}
+    rules = {
+        "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
+        "rules": {"color-contrast": {"enabled": contrast}},
+        "resultTypes": ["violations"],
+        "preload": False,
+    }
     # The drawn glyphs of a formula are hidden from screen readers, who get MathML, and have the colour of the text (`formula_colours`).
     # There are tens of thousands in a chapter, so they give way to empty boxes of their size.
     tab.evaluate(

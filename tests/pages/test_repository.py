@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_book(folder: Path, address: str) -> Path:
-    """A book of one notebook with the configuration of this one; returns its built page."""
+    """A book of one notebook and one page with the configuration of this one; returns its built page."""
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     settings["sphinx"]["config"]["lawrob_repository"] = address
     settings["sphinx"]["local_extensions"] = {"book_site": "book/_ext", "offline": "book/_ext"}
@@ -22,7 +22,8 @@ def small_book(folder: Path, address: str) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
     (folder / "_config.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: notebooks/one\n", encoding="utf-8")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: notebooks/one\nchapters:\n- file: two\n", encoding="utf-8")
+    (folder / "two.md").write_text("# Two\n", encoding="utf-8")
     (folder / "notebooks").mkdir()
     cells = [nbformat.v4.new_markdown_cell("# One\n\nA formula $x$."), nbformat.v4.new_code_cell("import torch")]
     spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
