@@ -66,7 +66,8 @@ def write_mathjax(app):
     if app.builder.format != "html":
         return
     source, target = mathjax_source(), Path(app.outdir) / "_static" / MATHJAX_FILE
-    text = "\n".join(re.sub(r"//# sourceMappingURL=.*", "", (source / part).read_text(encoding="utf-8")) for part in MATHJAX_PARTS)
+    text = "/* MathJax 3, Apache License 2.0, https://www.mathjax.org; the parts that this book uses, in one file. */\n"
+    text += "\n".join(re.sub(r"//# sourceMappingURL=.*", "", (source / part).read_text(encoding="utf-8")) for part in MATHJAX_PARTS)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
