@@ -31,7 +31,7 @@ def main() -> int:
         "notebooks against their stored numbers": lambda: run(notebooks()),
         "unit tests and doctests": lambda: pytest(*UNIT_TESTS),
         "pages build": lambda: build.main(),
-        "pages": lambda: pytest("tests/pages"),
+        "pages": lambda: pytest("tests/pages", "-n", "2", "--dist", "loadgroup"),
     }
     if mnist_at_hand():
         steps["notebooks without MNIST"] = without_mnist
