@@ -2,7 +2,8 @@
 
 One row for each simulated machine: other kernels of OpenBLAS, other instruction sets in numpy and torch, one and two threads, the oldest numpy that
 pyproject.toml admits, and other versions of Python. PYTHONS="/path/to/python3.12 …" names interpreters that are not on the PATH; an
-interpreter for which no CPU build of torch is to be had runs only the notebooks that do not need torch, and the row says so.
+interpreter for which no CPU build of torch is to be had runs only the notebooks that do not need torch, and the row says so. Words on the
+command line choose the rows whose names contain them: `portable.py threads numpy`.
 """
 from __future__ import annotations
 
@@ -87,6 +88,8 @@ def main() -> int:
         chosen = [nb for nb in notebooks() if torch or not needs_torch(nb)]
         trials.append((Path(own).parents[1].name.replace("venv-", "Python ") + ("" if torch else " (no torch)"), own, {}, chosen))
     for name, python, env, chosen in trials:
+        if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
+            continue
         if not chosen:
             rows.append(f"{name:<26} no notebook runs without torch")
             continue
