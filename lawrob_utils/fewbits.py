@@ -135,6 +135,14 @@ class FewBitNet:
         hidden = np.abs(U) if self.activation == "abs" else np.maximum(U, 0)
         return self.offset + self.scale * (hidden @ self.signs + linear)
 
+    def gradient(self, X: ArrayLike) -> Float[ndarray, "n d"]:
+        """∇f(x) = s·(Σ_j a_j φ'(⟨q_j, x⟩)·q_j + λq_0) at each row of X; 0 stands for φ' on a kink."""
+        X = check.matrix(X, columns=self.codes.shape[1])
+        U = X @ self.codes.T.astype(float)
+        slopes = np.sign(U) if self.activation == "abs" else U > 0
+        linear = 0.0 if self.skip is None else self.skip_weight * self.skip
+        return self.scale * ((slopes * self.signs) @ self.codes + linear)
+
     def fitted(self, X: Float[ndarray, "n d"], y: Float[ndarray, "n"]) -> FewBitNet:
         """The same net with the scale and offset of least squares on (X, y), which cost no bits.
 
@@ -213,6 +221,7 @@ def fit_few_bits(
     activation: Activation = "relu",
     prune: float = 0.0,
     smooth: float = 0.0,
+    radius: float = 0.0,
     steps: int = 600,
     lr: float = 0.02,
 ) -> FewBitNet:
@@ -221,11 +230,12 @@ def fit_few_bits(
     Maximises mean(ỹ·h̃)²/(mean h̃² + μ·L²/d), with ỹ, h̃ the centred labels and outputs and L the Lipschitz constant of h: with μ = 0 that is
     least squares with the best scale and offset, with μ > 0 least squares with a penalty on L². The forward pass sees rounded
     weights, the backward pass takes the rounding for the identity (straight-through estimator). L is the largest ‖Σ σ_j a_j q_j‖ found by
-    a few sign iterations, a lower bound that serves as a penalty, never as a result.
+    a few sign iterations, a lower bound that serves as a penalty, never as a result. With a radius r > 0 the labels must be ±1, and it
+    minimises mean(max(0, 1 − y_i h(x_i)/(rL))) instead: the hinge loss whose zero means that every sign is certified at radius r.
 
     Parameters: X (n, d), ‖x_i‖ ≈ 1; y (n,) not all equal; k width; bits b of a weight, 1 to 8; activation; prune ∈ [0, 1): this fraction of
-    the weights of each neuron, the smallest, is set to 0 (the alphabet then contains 0 as well); smooth μ ≥ 0; steps of Adam
-    with size lr·cos²(πt/2T).
+    the weights of each neuron, the smallest, is set to 0 (the alphabet then contains 0 as well); smooth μ ≥ 0; radius r ≥ 0;
+    steps of Adam with size lr·cos²(πt/2T).
 
     Raises ValueError for wrong shapes or settings outside their range.
 
@@ -238,14 +248,18 @@ def fit_few_bits(
     y = check.vector(y, length=n)
     k, steps, lr = check.count(k, "k"), check.count(steps, "steps"), check.positive(lr, "lr")
     smooth, prune = check.positive(smooth, "smooth", zero_allowed=True), check.positive(prune, "prune", zero_allowed=True)
+    radius = check.positive(radius, "radius", zero_allowed=True)
     if prune >= 1:
         raise ValueError(f"prune = {prune:g}; a fraction in [0, 1) is needed")
+    if radius and (np.abs(y) != 1).any():
+        raise ValueError("y has labels other than +1 and -1; with radius > 0 there are none to certify")
     check.one_of(activation, "activation", ("relu", "abs"))
     top, step = 2 ** check.count(bits, "bits") - 1, STEPS.get(bits)
     if step is None:
         raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
     real = torch.float64
     inputs, target = torch.tensor(X * math.sqrt(d), dtype=real), torch.tensor(y - y.mean(), dtype=real)
+    labels = torch.tensor(y, dtype=real)
     a = torch.tensor(_halves(k), dtype=real)
     W = torch.tensor(check.generator(rng).standard_normal((k, d)), dtype=real, requires_grad=True)
     dropped = int(prune * d)
@@ -265,11 +279,15 @@ def fit_few_bits(
             Q = (z + (q - z.detach())) / math.sqrt(d)
             U = inputs @ Q.T
             h = (U.abs() if activation == "abs" else U.relu()) @ a
-            h = h - h.mean()
-            size = h.square().mean()
-            if smooth:
-                size = size + smooth * _steepest_squared(Q * a[:, None], activation)
-            loss = -(target * h).mean() / size.sqrt()
+            if radius:
+                steepest = math.sqrt(d) * _steepest_squared(Q * a[:, None], activation).sqrt()
+                loss = (1 - labels * h / (radius * steepest)).relu().mean()
+            else:
+                h = h - h.mean()
+                size = h.square().mean()
+                if smooth:
+                    size = size + smooth * _steepest_squared(Q * a[:, None], activation)
+                loss = -(target * h).mean() / size.sqrt()
             adam.zero_grad()
             loss.backward()
             adam.step()

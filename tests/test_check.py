@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lawrob_utils import check
+from lawrob_utils import check, law
 from lawrob_utils.check import NotYet, Verdict
 from lawrob_utils.memorizers import McShane
 
@@ -246,6 +246,30 @@ WRONG = {
         (..., ...),
     ],
     "robust-5": [99, 100, 55.86, 53.86, 90, 50, -1],
+    "certificate-1": [800_690, 800_687, 800_695, 801_490, 554_995, 80, 800_689.5, -1],
+    "certificate-2": [
+        lambda p: 2 * p - 1,
+        lambda p: np.sqrt(p * (1 - p)),
+        lambda p: 4 * p * (1 - p),
+        lambda p: 1.0,
+        lambda p: 1 - abs(2 * p - 1),
+    ],
+    "certificate-3": [
+        lambda w: len(w),
+        lambda w: np.log2(len(w)) * np.sum(w),
+        lambda w: int(np.sum(w)),
+        lambda w: max(1, int(np.ceil(np.log2(len(w) + 1))) * int(np.sum(w))),
+        lambda w: 1,
+        lambda w: 16,
+    ],
+    "certificate-4": [
+        lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d, delta),
+        lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d, delta) * np.sqrt(d) / (d - 1),
+        lambda y, f, B, d, delta: y @ f / np.sqrt(y @ y) * np.sqrt(d / (2 * (B * np.log(2) + np.log(1 / delta)))),
+        lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d + 1, delta) / np.sqrt(len(y)),
+        lambda y, f, B, d, delta: 1.0,
+    ],
+    "certificate-5": [0.194, 0.0686, 0.2, 0.1537, 0.548, 0, -1],
     "size-1": [lambda s: 0, lambda s: 50 * s + 200 * s**2 + 12544 * s**2 + 640 * s, lambda s: 13514, lambda s: 13514 * s**2, lambda s: None],
     "size-2": [80785.17 * np.log(2), 1e4 * np.log2(1e6), 1e4, 80000, 0],
     "size-3": [2, 8 / (3 * np.sqrt(3)), 4, np.pi, -3.0792],

@@ -55,6 +55,7 @@ def test_few_bit_net_is_its_formula_and_its_relu_network(activation, skip):
     ]
     np.testing.assert_allclose(net.predict(X), expected, atol=1e-12)
     np.testing.assert_allclose(net.as_two_layer().predict(X), expected, atol=1e-12)
+    np.testing.assert_allclose(net.gradient(X), net.as_two_layer().gradient(X), atol=1e-12)
     assert isinstance(net, Memorizer)
 
 
@@ -151,6 +152,23 @@ def test_penalty_makes_trained_nets_smoother_for_their_fit():
         return net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 60)
 
     assert merit(3.0) < merit(0.0)
+
+
+def test_trained_margins_certify_the_radius_that_attacks_respect():
+    pytest.importorskip("torch")
+    from lawrob_utils.attacks import pgd
+
+    rng = np.random.default_rng(13)
+    X, y = data.sphere(60, 60, rng), np.repeat([1.0, -1.0], 30)
+    net = fit_few_bits(X, y, 16, rng=rng, radius=0.15, activation="abs", steps=200)
+    plain = FewBitNet(net.codes, net.alphabet, net.activation)  # without the offset of least squares
+    certified = y * plain.predict(X) / plain.lipschitz().upper
+    assert np.median(certified) > 0.05
+    safe = certified > 0
+    for share, can_fool in ((0.99, False), (20.0, True)):
+        attack = pgd(plain.as_two_layer(), X[safe], y[safe], share * float(np.median(certified)), "l2", steps=50)
+        fooled = attack.fooled[certified[safe] >= np.median(certified)]
+        assert fooled.any() == can_fool
 
 
 def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_little():

@@ -208,6 +208,19 @@ def test_sign_coded_linear_functions_have_the_ratio_root_of_pi_log_2():
     assert math.sqrt(math.pi * math.log(2)) == pytest.approx(1.476, abs=5e-4)
 
 
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_pruned_sign_vectors_follow_their_limit(share):
+    rng, d = np.random.default_rng(6), 60_000
+    X, y = data.sphere(40, d, rng), data.random_signs(40, rng)
+    v = X.T @ (y - y.mean())
+    w = np.sign(v).astype(int) * (np.abs(v) >= np.quantile(np.abs(v), 1 - share))
+    ratio = np.linalg.norm(w) / bit_certificate(y, X @ w, enumerative_bits(w, (-1, 0, 1)), d)
+    sample = np.abs(rng.standard_normal(10**6))  # the mean of the largest absolute values of normal numbers, by simulation
+    largest = sample[sample >= np.quantile(sample, 1 - share)].sum() / 10**6
+    nats = (share + -share * math.log2(share) - (1 - share) * math.log2(1 - share)) * math.log(2)
+    assert ratio == pytest.approx(math.sqrt(2 * nats * share) / largest, rel=0.01)
+
+
 def test_certificate_of_a_perfect_fit_is_the_formula_with_the_mean_label():
     y = np.array([1.0, 1.0, 1.0, -1.0])
     expected = math.sqrt(1 - 0.25) * math.sqrt(4 * 9 / (2 * (50 * math.log(2) + math.log(100))))
@@ -257,6 +270,13 @@ def test_code_length_is_near_the_entropy(seed, N, m):
     length = enumerative_bits(word, range(m))
     assert length <= entropy + (m - 1) * math.log2(N + m) + 2
     assert length >= entropy - 1e-6  # N·H ≤ log₂ of the arrangements plus log₂ of the counts
+
+
+def test_long_code_words_are_those_of_the_exact_integers():
+    word = np.random.default_rng(5).choice(3, 6001, p=[0.8, 0.15, 0.05])
+    _, counts = np.unique(word, return_counts=True)
+    exact = math.comb(6001, int(counts[0])) * math.comb(6001 - int(counts[0]), int(counts[1]))
+    assert enumerative_bits(word, (0, 1, 2)) - choice_bits(math.comb(6003, 2)) - choice_bits(exact) in (0, 1)
 
 
 def test_choice_bits_are_the_ceiling_of_the_logarithm():

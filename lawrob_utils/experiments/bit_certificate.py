@@ -3,7 +3,7 @@
     python -m lawrob_utils.experiments.bit_certificate          (about half an hour on one core; writes book/recorded/bit-certificate/)
     python -m lawrob_utils.experiments.bit_certificate --preset quick --out /tmp/quick
 
-Read in order: `ROWS` (what is run), `measure` (one row), `run` (all rows that are not recorded yet), `load`.
+Read in order: `rows` (what is run), `measure` (one row), `run` (all rows that are not recorded yet), `load`.
 A run that was stopped goes on where it was: rows of results.csv are not done again. The record holds results.csv (a row per network),
 nets.npz (the one-bit networks found by annealing, one bit a weight) and provenance.json.
 
@@ -38,7 +38,7 @@ from .provenance import provenance, recorded, write_atomically
 SEED = 20210526
 DELTA = 0.01
 ROW_BITS = 9
-SIZES = {"full": ((1000, 100), (4000, 100), (2000, 400), (4000, 400)), "quick": ((200, 40),)}
+SIZES = {"full": ((1000, 100), (4000, 400), (2000, 400), (4000, 100)), "quick": ((200, 40),)}
 COLUMNS = (
     "n", "d", "method", "k", "bits", "smooth", "prune", "parameters", "plain_bits", "entropy_bits",
     "correlation", "certified", "certified_occam", "lower", "upper", "seconds",
@@ -62,13 +62,12 @@ def rows(n: int, d: int) -> tuple[Row, ...]:
     """What is run for n points in dimension d; trained nets have about 1.6 weights a point."""
     k = max(2, round(1.6 * n / d))
     return (
-        Row("linear", 1, 1),
-        *(Row("linear", 1, 1, prune=share) for share in (0.5, 0.9)),
+        *(Row("linear", 1, 1, prune=share) for share in (0.0, 0.5, 0.8, 0.9, 0.95)),
         *(Row("bumps", n, bits) for bits in (2, 3, 4)),
+        *(Row("annealed", width, 1) for width in (1, 2, 4, 8, 16)),
         *(Row("rounded relu", k, bits) for bits in (8, 5, 4, 3, 2, 1)),
         *(Row(act, k, bits, smooth) for act in ("relu", "abs") for smooth in (0.0, 3.0) for bits in (1, 2, 3, 4)),
         *(Row(act, k, 1, 3.0, 0.7) for act in ("relu", "abs")),
-        *(Row("annealed", width, 1) for width in (1, 2, 4, 8, 16)),
     )
 
 
@@ -168,6 +167,9 @@ def run(out: Path, preset: str = "full") -> Record:
                 nets[n, d, row.k] = net
                 write_atomically(out / "nets.npz", _packed(nets))
             write_atomically(out / "results.csv", _as_csv(table))
+    in_order = [(n, d, *row) for n, d in sizes for row in rows(n, d)]
+    table.sort(key=lambda row: in_order.index(_key(row)))
+    write_atomically(out / "results.csv", _as_csv(table))
     about = provenance(
         f"python -m lawrob_utils.experiments.bit_certificate --preset {preset}",
         seed=SEED,
@@ -233,6 +235,7 @@ def _unpacked(d: int, k: int, bits: ndarray) -> FewBitNet:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Few-bit networks under the bit certificate.")
     parser.add_argument("--preset", choices=tuple(SIZES), default="full")
     parser.add_argument("--out", type=Path, default=Path("book/recorded/bit-certificate"))

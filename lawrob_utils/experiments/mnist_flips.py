@@ -142,6 +142,7 @@ def _net(arrays: dict[str, ndarray]) -> MLP:
 
 
 def main() -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(description="Train a small net on MNIST and record how it falls under attack.")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="full")
     parser.add_argument("--out", type=Path, default=Path("book/recorded/mnist-flips"))

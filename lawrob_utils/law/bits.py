@@ -112,8 +112,9 @@ def bits_needed(n: int, d: int, L: float, *, fit: float = 1.0, delta: float = 0.
 def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> int:
     """⌈log₂ C(N+m−1, m−1)⌉ + ⌈log₂ N!/(N_1!⋯N_m!)⌉: how often each symbol occurs, and then which of the arrangements it is.
 
-    This is the length of a code word that can be decoded without being told where it ends, for N symbols from an alphabet of m, in
-    exact integers. It is within m·log₂(N+m) of N times the entropy of the frequencies, and never much above N·log₂ m.
+    This is the length of a code word that can be decoded without being told where it ends, for N symbols from an alphabet of m; exact,
+    or for N above 5000, where the integers are huge, at most one bit too long. It is within m·log₂(N+m) of N times the entropy of the
+    frequencies, and never much above N·log₂ m.
 
     Parameters: symbols, an array of N ≥ 1 integers; alphabet, the m ≥ 1 different integers that may occur, fixed beforehand.
 
@@ -135,10 +136,14 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
     if unknown:
         raise ValueError(f"symbols contains {min(unknown)}, which is not in the alphabet {tuple(letters)}")
     N, arrangements, left = values.size, 1, values.size
+    frequencies = choice_bits(math.comb(N + len(letters) - 1, len(letters) - 1))
+    if N > 5000:
+        nats = math.lgamma(N + 1) - sum(math.lgamma(times + 1) for times in how_often.tolist())
+        return frequencies + math.ceil(nats / math.log(2) + 1e-3)  # rounding errors are below 10⁻³ up to N = 10¹⁰
     for times in how_often.tolist():
         arrangements *= math.comb(left, times)
         left -= times
-    return choice_bits(math.comb(N + len(letters) - 1, len(letters) - 1)) + choice_bits(arrangements)
+    return frequencies + choice_bits(arrangements)
 
 
 def choice_bits(choices: int) -> int:
@@ -155,8 +160,8 @@ def choice_bits(choices: int) -> int:
 def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.01) -> float:
     """max(0, (1−2η)²·n(d−1)r²/(2 ln 2) − log₂(1/δ)): with fewer bits no class robustly fits n random signs at radius r.
 
-    Precisely: n/2 labels +1 and n/2 labels −1, independent of the points; a class of classifiers named by code words of at most B
-    bits (all of one length, or prefix-free). With probability ≥ 1 − δ, if one of them has the right sign on the whole Euclidean
+    Precisely: n/2 labels +1 and n/2 labels −1, independent of the points; r and a class of classifiers, named by code words of at most B
+    bits (all of one length, or prefix-free), are fixed beforehand. With probability ≥ 1 − δ, if one of them has the right sign on the whole Euclidean
     ball of radius r around all but a fraction η of the points, then B is at least this. Nothing is assumed about weights, margins or
     Lipschitz constants.
 
