@@ -1,6 +1,6 @@
 """Networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz constant: the record of chapter 7.
 
-    python -m lawrob_utils.experiments.bit_certificate          (about half an hour on one core; writes book/recorded/bit-certificate/)
+    python -m lawrob_utils.experiments.bit_certificate          (12 minutes on one core; writes book/recorded/bit-certificate/)
     python -m lawrob_utils.experiments.bit_certificate --preset quick --out /tmp/quick
 
 Read in order: `rows` (what is run), `measure` (one row), `run` (all rows that are not recorded yet), `load`.
