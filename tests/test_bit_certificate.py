@@ -82,7 +82,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 
 
 def test_missing_record_and_unknown_preset_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments.bit_certificate"):
+    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments bit-certificate"):
         record.load(tmp_path)
     with pytest.raises(ValueError, match="preset = 'huge'"):
         record.run(tmp_path, "huge")

@@ -49,7 +49,7 @@ def test_provenance_tells_command_seed_versions_hardware_date_and_time():
 
 
 def test_missing_record_names_the_command_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments.mnist_flips"):
+    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments mnist-flips"):
         mnist_flips.load(tmp_path)
 
 

@@ -1,7 +1,7 @@
 """Networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz constant: the record of chapter 7.
 
-    python -m lawrob_utils.experiments.bit_certificate          (12 minutes on one core; writes book/recorded/bit-certificate/)
-    python -m lawrob_utils.experiments.bit_certificate --preset quick --out /tmp/quick
+    python -m lawrob_utils.experiments bit-certificate --preset full     (12 minutes on one core; writes book/recorded/bit-certificate/)
+    python -m lawrob_utils.experiments bit-certificate --preset quick --out FOLDER
 
 Read in order: `rows` (what is run), `measure` (one row), `run` (all rows that are not recorded yet), `load`.
 A run that was stopped goes on where it was: rows of results.csv are not done again. The record holds results.csv (a row per network),
@@ -13,7 +13,6 @@ all certificates of the table hold at once, with probability at least 1 − δ o
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -34,6 +33,7 @@ from ..lipschitz import Bracket
 from ..memorizers import Bumps
 from ..networks import fit_two_layer
 from .provenance import provenance, recorded, write_atomically
+from .registry import Experiment
 
 SEED = 20210526
 DELTA = 0.01
@@ -171,7 +171,7 @@ def run(out: Path, preset: str = "full") -> Record:
     table.sort(key=lambda row: in_order.index(_key(row)))
     write_atomically(out / "results.csv", _as_csv(table))
     about = provenance(
-        f"python -m lawrob_utils.experiments.bit_certificate --preset {preset}",
+        EXPERIMENT.command(preset),
         seed=SEED,
         seconds=sum(row["seconds"] for row in table),
         settings={"sizes": sizes, "delta": DELTA, "row_bits": ROW_BITS},
@@ -189,7 +189,7 @@ def load(folder: Path | None = None, *, complete: bool = True) -> Record:
     """
     folder = recorded("bit-certificate") if folder is None else Path(folder)
     if complete and not (folder / "provenance.json").is_file():
-        raise FileNotFoundError(f"no record in {folder}; make one with: python -m lawrob_utils.experiments.bit_certificate --out {folder}")
+        raise FileNotFoundError(f"no record in {folder}; make one with: {EXPERIMENT.command()}")
     table: list[dict] = []
     nets: dict[Key, FewBitNet] = {}
     if (folder / "results.csv").is_file():
@@ -234,15 +234,12 @@ def _unpacked(d: int, k: int, bits: ndarray) -> FewBitNet:
     return FewBitNet(q[:k], levels(1), "abs", q[k], name=f"one-bit net of {k} absolute values and a linear neuron")
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Few-bit networks under the bit certificate.")
-    parser.add_argument("--preset", choices=tuple(SIZES), default="full")
-    parser.add_argument("--out", type=Path, default=Path("book/recorded/bit-certificate"))
-    options = parser.parse_args()
-    for row in run(options.out, options.preset).table:
-        print(*(f"{row[name]:>9}" for name in ("n", "d")), f"{row['method']:14s}", f"{row['certified_occam']:8.2f} ≤ {row['upper']:8.2f}")
-
-
-if __name__ == "__main__":
-    main()
+EXPERIMENT = Experiment(
+    name="bit-certificate",
+    summary="networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz constant (chapter 7)",
+    presets=SIZES,
+    seed=SEED,
+    minutes={"quick": 0.1, "full": 12},
+    needs=("torch",),
+    whole=run,
+)

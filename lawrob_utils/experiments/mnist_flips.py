@@ -1,7 +1,7 @@
 """A small net trained on MNIST, ten test images, and the accuracy that is left under attack: the recorded run of chapter 1.
 
-    python -m lawrob_utils.experiments.mnist_flips            (a minute; writes book/recorded/mnist-flips/)
-    python -m lawrob_utils.experiments.mnist_flips --preset quick --out /tmp/quick
+    python -m lawrob_utils.experiments mnist-flips --preset full     (a minute; writes book/recorded/mnist-flips/)
+    python -m lawrob_utils.experiments mnist-flips --preset quick --out FOLDER
 
 Read in order: `measure_accuracy` (what one row of the record is), `run` (training, measuring, writing), `load` (reading it back).
 The record holds accuracy.csv (a row per perturbation, norm and radius), flips.npz (the net in half precision and ten images, so that
@@ -10,7 +10,6 @@ the attack on them runs without MNIST) and provenance.json.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import time
@@ -26,6 +25,7 @@ from .. import data
 from ..attacks import Norm, robust_accuracy
 from ..networks import MLP, fit_mlp
 from .provenance import provenance, record, recorded
+from .registry import Experiment
 
 SEED = 20210526
 RADII: dict[tuple[str, Norm], tuple[float, ...]] = {
@@ -107,7 +107,7 @@ def run(out: Path, preset: str = "full") -> Record:
     pixels = np.rint(test.X[place] * 255).astype(np.uint8)
     np.savez_compressed(packed, X=pixels, y=test.labels[place].astype(np.uint8), place=place.astype(np.uint16), **halves)  # type: ignore[arg-type]
     about = provenance(
-        f"python -m lawrob_utils.experiments.mnist_flips --preset {preset}",
+        EXPERIMENT.command(preset),
         seed=SEED,
         seconds=time.perf_counter() - begin,
         settings={**settings, "hidden": HIDDEN, "steps": STEPS},
@@ -129,7 +129,7 @@ def load(folder: Path | None = None) -> Record:
     """
     folder = recorded("mnist-flips") if folder is None else Path(folder)
     if not (folder / "provenance.json").is_file():
-        raise FileNotFoundError(f"no record in {folder}; make one with: python -m lawrob_utils.experiments.mnist_flips --out {folder}")
+        raise FileNotFoundError(f"no record in {folder}; make one with: {EXPERIMENT.command()}")
     with np.load(folder / "flips.npz") as arrays:
         stored = dict(arrays)
     with (folder / "accuracy.csv").open(newline="") as file:
@@ -141,15 +141,12 @@ def _net(arrays: dict[str, ndarray]) -> MLP:
     return MLP(((arrays["W0"], arrays["b0"]), (arrays["W1"], arrays["b1"])), f"MLP 784-{HIDDEN}-10, trained on MNIST")
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Train a small net on MNIST and record how it falls under attack.")
-    parser.add_argument("--preset", choices=tuple(PRESETS), default="full")
-    parser.add_argument("--out", type=Path, default=Path("book/recorded/mnist-flips"))
-    options = parser.parse_args()
-    for row in run(options.out, options.preset).accuracy:
-        print(f"{row['kind']:6s} {row['norm']:5s} {row['radius']:5.2f}  {row['accuracy']:.3f}")
-
-
-if __name__ == "__main__":
-    main()
+EXPERIMENT = Experiment(
+    name="mnist-flips",
+    summary="a small net trained on MNIST, ten test images, and the accuracy that is left under attack (chapter 1)",
+    presets=PRESETS,
+    seed=SEED,
+    minutes={"quick": 0.1, "full": 1},
+    needs=("torch", "mnist"),
+    whole=run,
+)

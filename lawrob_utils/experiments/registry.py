@@ -1,0 +1,91 @@
+"""What an experiment is, and how the command line finds it: every module of this folder that holds an `EXPERIMENT`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import _validate as check
+from .. import data
+from ..sweep import Grid, Row, points, read_rows, sweep
+from .provenance import recorded
+
+NOT_EXPERIMENTS = ("__main__", "provenance", "registry")
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A named sweep: its row function, a grid for every preset, the seed, and what it needs and costs.
+
+    name: as on the command line, e.g. "robust-fit"; the record lies in book/recorded/NAME. summary: one line. row, presets, seed: see
+    `lawrob_utils.sweep.sweep`. minutes: of each preset, on one core. needs: of "torch" and "mnist". tolerance: how far a row may differ
+    on another machine, in words; it goes to provenance.json.
+    whole: for an experiment that is no sweep, `whole(folder, preset)` writes the record; then row and presets' grids are not used.
+    """
+
+    name: str
+    summary: str
+    presets: Mapping[str, Any]
+    seed: int
+    row: Callable[..., Mapping[str, object]] | None = None
+    minutes: Mapping[str, float] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    tolerance: str = "the same row again on the same machine and versions; elsewhere the last digits of trained networks differ"
+    whole: Callable[[Path, str], object] | None = None
+
+    def command(self, preset: str = "full") -> str:
+        """The command that makes the record, as typed from the repository root."""
+        return f"python -m lawrob_utils.experiments {self.name} --preset {preset}"
+
+    def grid(self, preset: str) -> Grid:
+        """The grid of a preset; raises ValueError with the known names."""
+        return self.presets[check.one_of(preset, "preset", tuple(self.presets))]
+
+    def run(self, preset: str = "quick", folder: Path | str | None = None, **options) -> list[Row]:
+        """The rows of a preset; options are those of `sweep` (jobs, dask, device, resume, regrid, progress).
+
+        Without a folder nothing is written. Raises ValueError for an unknown preset, or if torch or MNIST is needed and missing.
+        """
+        grid = self.grid(preset)
+        if "torch" in self.needs and importlib.util.find_spec("torch") is None:
+            raise ValueError(f"{self.name} needs PyTorch: pip install torch")
+        if "mnist" in self.needs and not data.mnist_available():
+            raise ValueError(f"{self.name} needs MNIST: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR")
+        if self.whole is not None:
+            given = [name for name, value in options.items() if name != "progress" and value not in (1, None, "cpu", False)]
+            if given or folder is None:
+                raise ValueError(f"{self.name} is one run and no sweep: it needs a folder and does not know {', '.join(given) or 'of running without'}")
+            self.whole(Path(folder), preset)
+            return []
+        assert self.row is not None
+        about = {"command": self.command(preset), "preset": preset, "tolerance": self.tolerance}
+        return sweep(self.row, grid, folder, seed=self.seed, about=about, **options)
+
+    def load(self, folder: Path | str | None = None) -> list[Row]:
+        """The recorded rows, by default of book/recorded/NAME; raises FileNotFoundError that names the command that makes them."""
+        try:
+            where = recorded(self.name) if folder is None else Path(folder)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; make the record with: {self.command()}") from None
+        return read_rows(where, command=self.command())
+
+    def size(self, preset: str) -> int | None:
+        """The number of rows of a preset; None if it is no sweep."""
+        return None if self.whole is not None else len(points(self.grid(preset)))
+
+
+def names() -> tuple[str, ...]:
+    """The experiments there are."""
+    here = Path(__file__).parent
+    return tuple(module.name.replace("_", "-") for module in pkgutil.iter_modules([str(here)]) if module.name not in NOT_EXPERIMENTS)
+
+
+def find(name: str) -> Experiment:
+    """The experiment of that name; raises ValueError with the known names."""
+    module = importlib.import_module(f"{__package__}.{check.one_of(name, 'experiment', names()).replace('-', '_')}")
+    return module.EXPERIMENT
