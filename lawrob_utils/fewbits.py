@@ -27,7 +27,7 @@ __all__ = ["FewBitNet", "Rounded", "anneal_signs", "fit_few_bits", "improve_sign
 
 Activation = Literal["relu", "abs"]
 
-# The step of the best uniform quantiser of a standard normal number into 2^b levels ±½, ±1½, … steps (Max 1960, Table II).
+# The step of the best uniform quantiser of a standard normal number into 2^b levels ±½, ±1½, … steps (Max 1960).
 STEPS = {1: 1.596, 2: 0.9957, 3: 0.5860, 4: 0.3352, 5: 0.1881, 6: 0.1041, 7: 0.0569, 8: 0.0308}
 
 
@@ -231,7 +231,8 @@ def fit_few_bits(
     least squares with the best scale and offset, with μ > 0 least squares with a penalty on L². The forward pass sees rounded
     weights, the backward pass takes the rounding for the identity (straight-through estimator). L is the largest ‖Σ σ_j a_j q_j‖ found by
     a few sign iterations, a lower bound that serves as a penalty, never as a result. With a radius r > 0 the labels must be ±1, and it
-    minimises mean(max(0, 1 − y_i h(x_i)/(rL))) instead: the hinge loss whose zero means that every sign is certified at radius r.
+    minimises mean(max(0, 1 − y_i h(x_i)/(rL))) instead: the hinge loss whose zero means that every sign is
+    right on a ball of radius r, as far as L is not found too small.
 
     Parameters: X (n, d), ‖x_i‖ ≈ 1; y (n,) not all equal; k width; bits b of a weight, 1 to 8; activation; prune ∈ [0, 1): this fraction of
     the weights of each neuron, the smallest, is set to 0 (the alphabet then contains 0 as well); smooth μ ≥ 0; radius r ≥ 0;

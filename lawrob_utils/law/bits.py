@@ -63,8 +63,8 @@ def bit_certificate(
     """Σ(y_i − ȳ)f(x_i)/√(n·Σ(y_i − ȳ)²) · √(n(d−1)/(2(B·ln 2 + ln(1/δ)))) ≤ Lip(f), or 0 if the sum is negative.
 
     With probability at least 1 − δ over the points it holds for every f of the class at once, where f has a code word of B = B(f) bits,
-    all words of the same length or no word the beginning of another. Everything that is chosen after the points were seen is part of the
-    word: weights, width, pattern of zeros, the best of several runs. Scale and offset of f are free: s·f + t with s > 0 has the
+    all words of the same length or no word the beginning of another. Everything about f that is chosen after the points were seen is part
+    of the word: weights, width, pattern of zeros, the best of several architectures; how the weights were found is not. Scale and offset of f are free: s·f + t with s > 0 has the
     certificate of f times s, as it has Lip(f) times s.
 
     Parameters: y labels (n,), all +1 or −1 and not all equal; f_values f(x_i) (n,); bits B ≥ 1; d ≥ 2 dimension of the sphere; delta
@@ -147,7 +147,7 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
 
 
 def choice_bits(choices: int) -> int:
-    """⌈log₂ choices⌉: the bits that name one of so many things. The best of 100 runs costs 7 bits.
+    """⌈log₂ choices⌉: the bits that name one of so many things. The best of 100 widths costs 7 bits.
 
     Raises ValueError if choices < 1 or no integer.
 
