@@ -20,17 +20,6 @@ from numpy import ndarray
 
 from .. import _validate as check
 
-__all__ = [
-    "certified_lipschitz",
-    "bit_certificate",
-    "bits_needed",
-    "enumerative_bits",
-    "choice_bits",
-    "robust_bits",
-    "robust_radius",
-    "counting_radius",
-]
-
 
 def certified_lipschitz(n: int, d: int, bits: float, *, fit: float = 1.0, delta: float = 0.01) -> float:
     """fit·√(n(d−1)/(2(B·ln 2 + ln(1/δ)))): with probability ≥ 1 − δ, Lip(f) is at least this for all f of the class at once.
@@ -64,8 +53,8 @@ def bit_certificate(
 
     With probability at least 1 − δ over the points it holds for every f of the class at once, where f has a code word of B = B(f) bits,
     all words of the same length or no word the beginning of another. Everything about f that is chosen after the points were seen is part
-    of the word: weights, width, pattern of zeros, the best of several architectures; how the weights were found is not. Scale and offset of f are free: s·f + t with s > 0 has the
-    certificate of f times s, as it has Lip(f) times s.
+    of the word: weights, width, pattern of zeros, the best of several architectures; how the weights were found is not. Scale and offset of
+    f are free: s·f + t with s > 0 has the certificate of f times s, as it has Lip(f) times s.
 
     Parameters: y labels (n,), all +1 or −1 and not all equal; f_values f(x_i) (n,); bits B ≥ 1; d ≥ 2 dimension of the sphere; delta
     δ ∈ (0, 1); real_labels=True admits any real labels that are not all equal, which the theorem covers as well.

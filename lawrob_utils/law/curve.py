@@ -11,12 +11,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-__all__ = ["law_curve", "parameters_needed"]
 
-
-def law_curve(
-    n: ArrayLike, d: ArrayLike, P: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None
-) -> float | Float[ndarray, "..."]:
+def law_curve(n: ArrayLike, d: ArrayLike, P: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None) -> float | Float[ndarray, "..."]:
     """(ε/σ)·√(nd/P), the scale of the law; with ε = σ², that is with a perfect fit, σ·√(nd/P).
 
     Parameters (arrays broadcast): n number of points; d dimension; P number of parameters; sigma σ > 0 with
@@ -47,9 +43,7 @@ def law_curve(
     return float(curve) if curve.ndim == 0 else curve
 
 
-def parameters_needed(
-    n: ArrayLike, d: ArrayLike, L: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None
-) -> float | Float[ndarray, "..."]:
+def parameters_needed(n: ArrayLike, d: ArrayLike, L: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None) -> float | Float[ndarray, "..."]:
     """P = (ε/σ)²·nd/L², the P at which `law_curve` equals L; with ε = σ², that is with a perfect fit, σ²·nd/L².
 
     Parameters (arrays broadcast): L > 0, the Lipschitz constant asked for; the others as in `law_curve`. It is a scale, not a

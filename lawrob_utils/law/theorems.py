@@ -16,22 +16,10 @@ import math
 
 from .. import _validate as check
 
-__all__ = [
-    "finite_class_failure",
-    "log_net_size",
-    "sparse_log_net_size",
-    "points_needed",
-    "lipschitz_lower_bound",
-    "product_log_J",
-    "depth_log_J",
-]
-
 PRINTED = 8.0**4
 
 
-def finite_class_failure(
-    n: int, d: int, *, eps: float, log_size: float, L: float, c: float = 1.0, k: int = 1, constant: float = PRINTED
-) -> float:
+def finite_class_failure(n: int, d: int, *, eps: float, log_size: float, L: float, c: float = 1.0, k: int = 1, constant: float = PRINTED) -> float:
     """min(1, 4k·exp(−nε²/(8³k)) + 2·exp(log|F| − ε²nd/(8⁴cL²))): the failure probability of the finite-class theorem.
 
     With at least one minus this probability no f ∈ F with Lip(f) ≤ L has a mean squared training error ≤ σ² − ε.
