@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
-import importlib.util
 import io
 import itertools
 import json
@@ -23,11 +22,11 @@ from pathlib import Path
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from . import _validate as check
 from ._journal import Journal, canonical
+from ._workers import one_thread, workers
 from .experiments.provenance import provenance, record
 
 Scalar = str | int | float | bool | None
@@ -35,7 +34,6 @@ Axes = Mapping[str, Sequence[Scalar]]
 Grid = Axes | Sequence[Axes]
 Row = dict[str, Scalar]
 DEVICES = ("cpu", "cuda")
-UNREACHABLE_AFTER = 5.0  # seconds
 RESERVED = ("rng", "device", "seconds")
 
 
@@ -92,33 +90,36 @@ def sweep(
     In the folder journal.jsonl takes each row as it is finished. In the end results.csv (one line a row, in grid order) and
     provenance.json replace it. A row that raises does not stop the others.
 
-    Raises ValueError for bad arguments, a changed plan or a damaged journal, FileExistsError if an interrupted sweep is in the way,
-    TimeoutError if the scheduler does not answer or another sweep works in the folder, OSError if the disk is full, RuntimeError if a row
-    raised or a worker died. Rows finished before that are in the journal.
+    Raises ValueError for bad arguments, a changed plan or a damaged journal, FileExistsError if an interrupted sweep is in the way or
+    another one is at work in the folder, TimeoutError if the scheduler does not answer, OSError if the disk is full, RuntimeError if a row
+    raised or a worker or the scheduler was lost. Rows finished before that are in the journal.
     """
     wanted = points(grid)
     check.count(jobs, "jobs"), check.one_of(device, "device", DEVICES)
     plan = {"row": f"{row.__module__}.{row.__qualname__}", "seed": seed, "device": device, "grid": _axes(grid)}
-    with _recording(folder, plan, resume, regrid) as (done, keep), _workers(jobs, dask, device) as where:
+    with workers(jobs, dask, device) as pool, _recording(folder, plan, resume, regrid) as (done, keep, earlier):
         todo = [p for p in wanted if _key(p) not in done]
-        tasks = (joblib.delayed(_run)(row, p, generator(seed, p), device, where["parent"]) for p in todo)
+        tasks = (joblib.delayed(_run)(row, p, generator(seed, p), device, pool.parent) for p in todo)
         failed: list[tuple[Row, str]] = []
         bar = tqdm(total=len(wanted), initial=len(wanted) - len(todo), unit="row", smoothing=0, disable=None if progress else True)
-        with bar, joblib.parallel_config(**where["joblib"]):
-            for p, result, trouble in joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks) if todo else ():
+        with bar, contextlib.closing(pool.results(tasks if todo else ())) as finished:
+            for p, result, trouble in finished:
                 if trouble:
                     failed.append((p, trouble))
-                    tqdm.write(f"the row {p} failed:\n{trouble}", file=sys.stderr)
+                    tqdm.write(f"the row {p} failed; the others go on:\n{trouble}", file=sys.stderr)
                 else:
-                    keep(done.setdefault(_key(p), result))
+                    keep(result)
+                    done[_key(p)] = result
                 bar.update()
         if failed:
             p, trouble = failed[0]
-            more = f" (and {len(failed) - 1} more rows)" if len(failed) > 1 else ""
-            raise RuntimeError(f"the row {p}{more} failed; the others are finished{' and kept' if folder else ''}.\n{trouble}")
-        table = [done[_key(p)] for p in wanted]
-        if folder is not None:
-            _finish(Path(folder), plan, table, {**where["about"], **(about or {})})
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            raise RuntimeError(f"the row {p}{more} failed; the others are finished{' and kept' if folder else ''}. It said:\n{trouble}")
+        results = [name for p in wanted for name in done[_key(p)] if name not in RESERVED]
+        columns = [*dict.fromkeys([name for axes in _axes(grid) for name in axes] + results), "seconds"]
+        table = [{name: done[_key(p)].get(name) for name in columns} for p in wanted]
+        if folder is not None and (Path(folder) / "journal.jsonl").is_file():
+            _finish(Path(folder), plan, table, {"workers": pool.about, **(about or {}), **earlier})
     return table
 
 
@@ -139,7 +140,7 @@ def _run(row: Callable, parameters: Row, rng: np.random.Generator, device: str, 
     if parent not in (None, os.getpid(), os.getppid()):
         os._exit(1)  # the sweep was killed; nobody would take the result
     try:
-        with _one_thread():
+        with one_thread():
             clock = time.process_time if device == "cpu" else time.perf_counter
             begin = clock()
             result = row(rng=rng, device=device, **parameters)
@@ -153,83 +154,40 @@ def _run(row: Callable, parameters: Row, rng: np.random.Generator, device: str, 
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread for the libraries that are loaded and, by the environment, for those that the row will load."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else None
-    try:
-        with threadpool_limits(1):
-            if torch:
-                torch.set_num_threads(1)
-            yield
-    finally:
-        if torch:
-            torch.set_num_threads(threads)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool) -> Iterator[tuple[dict[str, Row], Callable, dict]]:
+    """The finished rows by key, the function that keeps one more, and where rows of an earlier record come from.
 
-
-@contextlib.contextmanager
-def _workers(jobs: int, address: str | None, device: str) -> Iterator[dict]:
-    """How joblib is to run the rows, checked before the first of them: processes here, or a Dask scheduler and its workers."""
-    if address is None:
-        if device == "cuda" and not _cuda():
-            raise ValueError("device = 'cuda', but PyTorch finds no CUDA device here; use device = 'cpu'")
-        here = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
-        yield {"joblib": here, "parent": os.getpid(), "about": {"workers": f"{jobs} process(es), one thread each"}}
-        return
-    if importlib.util.find_spec("distributed") is None:
-        raise ValueError(f"dask = {address!r}, but Dask is not installed: pip install 'dask[distributed]'")
-    from distributed import Client
-
-    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None} if address == "local" else {"address": address}
-    try:
-        client = Client(**local, timeout=UNREACHABLE_AFTER)
-    except (OSError, ValueError) as error:
-        raise TimeoutError(f"dask = {address!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s ({error})") from None
-    with client:
-        threads = client.nthreads()
-        if not threads or max(threads.values()) > 1:
-            found = f"has workers with {max(threads.values())} threads" if threads else "has no workers"
-            raise ValueError(f"dask = {address!r} {found}; start them with: dask worker ADDRESS --nthreads 1")
-        without = [name for name, found in client.run(_cuda).items() if not found] if device == "cuda" else []
-        if without:
-            raise ValueError(f"device = 'cuda', but PyTorch finds no CUDA device on {', '.join(without)}")
-        yield {"joblib": {"backend": "dask"}, "parent": None, "about": {"workers": f"{len(threads)} Dask worker(s), one thread each"}}
-
-
-@contextlib.contextmanager
-def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool) -> Iterator[tuple[dict[str, Row], Callable]]:
-    """The rows that are finished, by key, and the function that keeps one more; nobody else writes into the folder meanwhile."""
+    Nobody else writes into the folder meanwhile.
+    """
     if folder is None:
-        yield {}, lambda row: None
+        yield {}, lambda row: None, {}
         return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         lock = FileLock(folder / ".sweep.lock", timeout=0).acquire()
     except Timeout:
-        raise TimeoutError(f"another sweep works in {folder}; let it finish, or choose another folder") from None
+        raise FileExistsError(f"another sweep is at work in {folder}; let it finish, or choose another folder") from None
     with lock:
         journal = Journal(folder / "journal.jsonl")
-        old, rows = journal.plan, journal.rows
-        if old and not resume:
-            raise FileExistsError(
-                f"{folder} holds {len(rows)} finished rows of an interrupted sweep; go on with --resume, or delete {journal.path} to begin anew"
-            )
-        if not old and resume and (folder / "provenance.json").is_file():
-            old, rows = json.loads((folder / "provenance.json").read_text())["settings"], read_rows(folder)
-        if old:
-            _same_plan(old, plan, folder, regrid)
+        head, rows = journal.head, journal.rows
+        if head and rows and not resume:
+            raise FileExistsError(f"{journal.path} holds {len(rows)} finished rows of an interrupted sweep; go on with --resume, or delete it to begin anew")
+        if not head and resume and (folder / "provenance.json").is_file():
+            told, rows = json.loads((folder / "provenance.json").read_text()), read_rows(folder)
+            source = {"rows": len(rows), **{name: told[name] for name in ("date", "versions", "hardware")}}
+            head = {**told["settings"], "earlier": [*told.get("earlier", ()), source]}
+        earlier = {"earlier": head["earlier"]} if head and "earlier" in head else {}
+        if head and resume:
+            _same_plan(head, plan, folder, regrid)
+        names = {name for axes in plan["grid"] + (head["grid"] if head else []) for name in axes}
+        done = {_key({name: row.get(name) for name in names}): row for row in rows}
         if journal.cut:
             print(f"{journal.path}: the last line was cut off by an interruption; its row is run again", file=sys.stderr)
-        if journal.plan != plan:
-            journal.append(plan)
-        names = {name for axes in plan["grid"] + (old["grid"] if old else []) for name in axes}
-        yield {_key({name: row.get(name) for name in names}): row for row in rows}, journal.append
+        if not head or head["grid"] != plan["grid"]:
+            done = {key: done[key] for key in map(_key, points(plan["grid"])) if key in done}
+            journal.begin({**plan, **earlier}, done.values())
+        yield done, journal.append, earlier
 
 
 def _same_plan(old: dict, new: dict, folder: Path, regrid: bool) -> None:
@@ -247,16 +205,17 @@ def _same_plan(old: dict, new: dict, folder: Path, regrid: bool) -> None:
 
 def _finish(folder: Path, plan: dict, table: list[Row], about: Mapping[str, object]) -> None:
     """results.csv, then provenance.json, then the journal goes."""
-    parameters = list(dict.fromkeys(name for axes in plan["grid"] for name in axes))
-    results = list(dict.fromkeys(name for row in table for name in row if name not in parameters and name != "seconds"))
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*parameters, *results, "seconds"], lineterminator="\n")
+    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     command = str(about.get("command", f"sweep of {plan['row']}"))
     told = provenance(command, seed=plan["seed"], seconds=sum(float(row["seconds"] or 0) for row in table), settings=plan)
     told["wall_seconds_are"] = "the seconds of all rows together: processor time, with a GPU elapsed time"
-    record(folder, {"results.csv": text.getvalue()}, {**told, **about})
+    try:
+        record(folder, {"results.csv": text.getvalue()}, {**told, **about})
+    except OSError as error:
+        raise OSError(f"the record in {folder} cannot be written: {error.strerror or error}") from error
     (folder / "journal.jsonl").unlink()
 
 
@@ -290,14 +249,6 @@ def _typed(text: str) -> Scalar:
 
 def _key(parameters: Mapping[str, Scalar]) -> str:
     return canonical({name: value for name, value in parameters.items() if value is not None})
-
-
-def _cuda() -> bool:
-    if importlib.util.find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _short(value: object) -> str:

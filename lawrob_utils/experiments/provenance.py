@@ -53,6 +53,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         os.chmod(beside, 0o644)
         os.replace(beside, path)
     except BaseException:
