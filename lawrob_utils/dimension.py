@@ -315,9 +315,9 @@ def widest_net(X: Float[ndarray, "n d"], rng: np.random.Generator, *, width: int
     A, trace = _centred(X)
     rng = check.generator(rng)
     width, layers, steps = check.count(width, "width", at_least=2), check.count(layers, "layers"), check.count(steps, "steps")
+    if width % 2 or min(len(A) - 1, A.shape[1]) < 2:
+        raise ValueError(f"width = {width} in dimension {A.shape[1]}; an even number is needed, and two dimensions or more")
     width = min(width, min(len(A) - 1, A.shape[1]) // 2 * 2)
-    if width < 2 or width % 2:
-        raise ValueError(f"width = {width}; an even number of at least 2 is needed, and two dimensions or more")
     middle, U, unit = np.asarray(X, dtype=float).mean(axis=0), _principal(A, width), np.sqrt(trace)
     H = A @ U.T / unit
     shift = np.where(np.arange(width) % 2, 0.15, -0.15)  # orders a part of the pairs: neither linear nor far from it
@@ -439,8 +439,9 @@ def separation(X: Float[ndarray, "n d"], labels: Int[ndarray, "n"]) -> Separatio
     """The three distances δ between labels and the error of the nearest neighbour, over all pairs of the sample.
 
     typical² = mean of ‖x_i − x_j‖² over pairs with different labels, in closed form; its error is a jackknife over 20 groups of points.
-    The error of the median is half the distance between its 16 % and 84 % order-statistic limits. The pairs are screened in
-    single precision; the distances returned are computed from x_i − x_j in double precision.
+    The errors of the median (half the distance between its 16 % and 84 % order-statistic limits) and of neighbour_error (binomial) treat
+    points as independent; they share neighbours, and fresh samples scatter up to about twice as much. The pairs are screened in single
+    precision; the distances returned are computed from x_i − x_j in double precision.
 
     Parameters: X points (n, d); labels (n,), at least two different and each at least twice, with at least 20 points in all.
 
