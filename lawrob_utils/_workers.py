@@ -47,7 +47,7 @@ def workers(jobs: int, dask: str | None, device: str) -> Iterator[Workers]:
         raise ValueError(f"dask = {dask!r}, but Dask is not installed: pip install 'dask[distributed]'")
     from distributed import Client
 
-    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
     try:
         client = Client(timeout=UNREACHABLE_AFTER, **(local if dask == "local" else {"address": dask}))
     except (OSError, ValueError) as error:

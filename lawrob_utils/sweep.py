@@ -95,7 +95,7 @@ def sweep(
     raised or a worker or the scheduler was lost. Rows finished before that are in the journal.
     """
     wanted = points(grid)
-    check.count(jobs, "jobs"), check.one_of(device, "device", DEVICES)
+    check.count(seed, "seed", at_least=0), check.count(jobs, "jobs"), check.one_of(device, "device", DEVICES)
     plan = {"row": f"{row.__module__}.{row.__qualname__}", "seed": seed, "device": device, "grid": _axes(grid)}
     with workers(jobs, dask, device) as pool, _recording(folder, plan, resume, regrid) as (done, keep, earlier):
         todo = [p for p in wanted if _key(p) not in done]
@@ -213,6 +213,7 @@ def _finish(folder: Path, plan: dict, table: list[Row], about: Mapping[str, obje
     told = provenance(command, seed=plan["seed"], seconds=sum(float(row["seconds"] or 0) for row in table), settings=plan)
     told["wall_seconds_are"] = "the seconds of all rows together: processor time, with a GPU elapsed time"
     try:
+        (folder / "provenance.json").unlink(missing_ok=True)  # that of an older table must not vouch for this one
         record(folder, {"results.csv": text.getvalue()}, {**told, **about})
     except OSError as error:
         raise OSError(f"the record in {folder} cannot be written: {error.strerror or error}") from error
