@@ -299,6 +299,38 @@ WRONG = {
         lambda widths, W: _log_J(widths, W, lambda a, b: b * (a + 1) + 1) - np.log(2) / 2,  # R = 1
         lambda widths, W: _log_J(widths, W, lambda a, b: b * (a + 1) + 1) / np.log(10),
     ],
+    "interpretation-1": [
+        lambda weights, means: np.linalg.eigvalsh(np.cov(means.T, bias=True))[-1],
+        lambda weights, means: np.sqrt(np.linalg.eigvalsh(np.cov(means.T, aweights=weights, bias=True))[-1]),
+        lambda weights, means: np.trace(np.cov(means.T, aweights=weights, bias=True)),
+        lambda weights, means: np.linalg.eigvalsh((means * weights[:, None]).T @ means)[-1],
+        0.5,
+    ],
+    "interpretation-2": [
+        lambda mu: np.log(mu).mean(),
+        lambda mu: np.mean(1 / np.log(mu)),
+        lambda mu: 1 / np.mean(mu - 1),
+        lambda mu: 1 / np.median(np.log(mu)),
+    ],
+    "interpretation-3": [
+        lambda sigma2, q: sigma2 + 4 * q * (1 - q),
+        lambda sigma2, q: sigma2 + q,
+        lambda sigma2, q: sigma2 * (1 - 2 * q) ** 2,
+        lambda sigma2, q: 4 * q * (1 - q),
+    ],
+    "interpretation-4": [
+        lambda q, P, n: (P[0] / n, P[-1] / n),
+        lambda q, P, n: (P[-1] / n, P[0] / P[-1]),
+        lambda q, P, n: (P[0] / P[-1], P[0] / n),
+        lambda q, P, n: (P[0] / P[1], P[-1]),
+    ],
+    "interpretation-5": [
+        lambda n, sigma2, r, K: sigma2 * n * r**2 / (4 * K**2),
+        lambda n, sigma2, r, K: sigma2 * n * 4 * r**2 / K**2,
+        lambda n, sigma2, r, K: np.sqrt(sigma2) * n * r**2 / K**2,
+        lambda n, sigma2, r, K: sigma2 * n * r / K,
+        lambda n, sigma2, r, K: sigma2 * n / K**2,
+    ],
 }
 
 
