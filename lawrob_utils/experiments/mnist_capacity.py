@@ -11,6 +11,9 @@ another experiment of the same form, on scikit-learn's digits of 8×8 pixels wit
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -75,9 +78,7 @@ def images(data_set: str) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"], Flo
     return X[:1200], y[:1200], X[1200:], y[1200:]
 
 
-def standing(
-    model, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], eps: float, steps: int, restarts: int, rng: np.random.Generator
-) -> Bool[ndarray, "n"]:
+def standing(model, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], eps: float, steps: int, restarts: int, rng: np.random.Generator) -> Bool[ndarray, "n"]:
     """Whether the model is right at each image and at the worst point that PGD met within ℓ∞ distance eps; 250 images at a time.
 
     The steps are taken with bfloat16 products; every point they find is judged in float32. An image that only bfloat16 takes for fooled is
@@ -87,7 +88,7 @@ def standing(
     from ..attacks import pgd
     from ..convnets import InBfloat16
 
-    settings = {"norm": "linf", "steps": steps, "restarts": restarts, "rng": rng, "clip": (0, 1)}
+    settings: dict[str, Any] = {"norm": "linf", "steps": steps, "restarts": restarts, "rng": rng, "clip": (0, 1)}
     parts = []
     for i in range(0, len(X), 250):
         X_part, y_part = X[i : i + 250], y[i : i + 250]
@@ -126,6 +127,6 @@ EXPERIMENT = Experiment(
 )
 
 
-def load(folder=None) -> list[Row]:
+def load(folder: Path | str | None = None) -> list[Row]:
     """The recorded rows; raises FileNotFoundError, naming the command, if there is no record."""
     return EXPERIMENT.load(folder)

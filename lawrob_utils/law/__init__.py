@@ -2,8 +2,8 @@
 
 Read in order: `curve` (the scale √(nd/P), with constant 1); `theorems` (the finite-class and the parametrized theorem as printed
 in the first version, and what they need: nets of a ball, deep networks, sparsity); `bits` (the certificate whose constants are not
-vacuous, code lengths, and what robustness costs in bits). Used from the chapter "Robust memorization" on, most in "The law of
-robustness" and "The law with honest constants".
+vacuous, code lengths, and what robustness costs in bits); `real_data` (the estimate for MNIST and ImageNet). Used from the chapter
+"Robust memorization" on, most in "The law of robustness" and "The law with honest constants".
 """
 
 from .bits import (
@@ -17,6 +17,7 @@ from .bits import (
     robust_radius,
 )
 from .curve import law_curve, parameters_needed
+from .real_data import Guess, effective_dimension, log_shares, transferred_parameters
 from .theorems import (
     depth_log_J,
     finite_class_failure,
@@ -45,4 +46,8 @@ __all__ = [
     "robust_bits",
     "robust_radius",
     "counting_radius",
+    "Guess",
+    "effective_dimension",
+    "transferred_parameters",
+    "log_shares",
 ]
