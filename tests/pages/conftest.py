@@ -4,6 +4,7 @@ Where the book is not built, or no browser is installed, these tests are skipped
 """
 
 import functools
+import gzip
 import http.server
 import os
 import re
@@ -118,6 +119,12 @@ def browser(built):
         chromium.close()
 
 
+# Opens all that is folded.
+OPEN = """() => {
+    document.querySelectorAll('details').forEach((box) => { box.open = true; });
+    document.querySelectorAll('button.toggle-button-hidden').forEach((button) => button.click());
+}"""
+
 # What is read off a page once it has settled; the tests judge it.
 FACTS = """() => {
     const seen = (element) => element.checkVisibility({visibilityProperty: true, opacityProperty: true});
@@ -129,12 +136,12 @@ FACTS = """() => {
         return false;
     };
     const all = (selector) => [...document.querySelectorAll(selector)];
-    document.querySelectorAll('details').forEach((box) => { box.open = true; });
-    document.querySelectorAll('button.toggle-button-hidden').forEach((button) => button.click());
     const inside = all('main *:not(mjx-container *, pre *, svg *)').filter(seen);
     return {
         theme: document.documentElement.dataset.theme,
         formulas: all('.math.notranslate').map((box) => box.querySelector('mjx-container mjx-math :is(mjx-c, mjx-utext)') !== null),
+        formulas_drawn: all('mjx-math[aria-hidden=true]').length,
+        formulas_spoken: all('mjx-assistive-mml > math').length,
         formula_errors: all('mjx-merror, [data-mjx-error]').map((box) => box.textContent),
         formula_fonts: [...document.fonts].filter((font) => font.family.includes('MJX') && font.status === 'loaded').length,
         icons: all('i[class*=fa-], span[class*=fa-]').filter(seen).map((icon) => {
@@ -161,23 +168,34 @@ FACTS = """() => {
 }"""
 
 
+PACKED = ("text/", "javascript", "json", "svg", "xml")
+
+
 class Window:
-    """A browser window of one width and colour scheme; requests to other hosts are refused and remembered in `foreign`."""
+    """A browser window of one width and colour scheme; requests to other hosts are refused and remembered in `foreign`.
+
+    The browser keeps nothing from one visit to the next (Playwright turns its cache off where requests are filtered).
+    """
 
     def __init__(self, browser, address, width=1280, dark=False):
         self.address = address
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce")
         self.context.set_default_timeout(60_000)
-        self.foreign, self.errors = [], []
+        self.foreign, self.errors, self.answers = [], [], []
         self.tab = self.context.new_page()
         self.context.route(re.compile(r"^(?!http://127\.0\.0\.1:|data:|blob:|file:)"), self._refuse)
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.on("response", lambda answer: self.errors.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+        self.tab.on("response", self._answered)
         self.tab.on("requestfailed", self._failed)
 
     def _refuse(self, route):
         self.foreign.append(route.request.url)
         route.abort()
+
+    def _answered(self, answer):
+        self.answers.append(answer)
+        if answer.status >= 400:
+            self.errors.append(f"{answer.status}: {answer.url}")
 
     def _failed(self, request):
         if request.failure != "net::ERR_ABORTED":  # given up because the tab went on to another page
@@ -185,11 +203,21 @@ class Window:
 
     def visit(self, page):
         """The tab, showing `page` (a path of the site or a whole address) with its formulas typeset and its fonts loaded."""
-        self.foreign.clear()
-        self.errors.clear()
+        for seen in (self.foreign, self.errors, self.answers):
+            seen.clear()
         self.tab.goto(page if "://" in page else self.address + page, wait_until="load")
         self.tab.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }")
         return self.tab
+
+    def weights(self):
+        """Bytes per address that this visit has loaded: text as gzip -9 makes it, fonts and pictures as they are."""
+        self.tab.wait_for_load_state("networkidle")
+        found = {}
+        for answer in self.answers:
+            if not answer.url.startswith("data:") and answer.status == 200:
+                body, kind = answer.body(), answer.headers.get("content-type", "")
+                found[answer.url] = len(gzip.compress(body, 9, mtime=0)) if any(word in kind for word in PACKED) else len(body)
+        return found
 
     def settle(self):
         """Wait until boxes that scroll have got their tab stops (the page's scripts wait a little themselves)."""
@@ -211,29 +239,48 @@ def new_window(browser, address):
 
 
 @pytest.fixture(scope="session")
-def look(new_window):
+def windows(new_window):
+    """`windows(width, dark)`: the window of this width and colour scheme that the tests share."""
+    return functools.cache(lambda width, dark: new_window(width=width, dark=dark))
+
+
+@pytest.fixture(scope="session")
+def look(windows):
     """`look(page, width, dark)`: the facts about a page, read once per width and colour scheme, all that is folded opened.
 
-    With `axe`, also what axe finds against WCAG 2.1 A and AA.
+    With `axe`, also what axe finds against WCAG 2.1 A and AA. A chapter on a desk by day is weighed as well.
     """
-    windows, seen = {}, {}
+    seen = {}
 
     def facts(page, width=1280, dark=False, axe=False):
         if not page:
             missing("the book has no such page yet")
         key = (page, width, dark)
         if key not in seen or (axe and "axe" not in seen[key]):
-            window = windows.setdefault(key[1:], None) or new_window(width=width, dark=dark)
-            windows[key[1:]] = window
+            window = windows(width, dark)
             tab = window.visit(page)
-            tab.evaluate(FACTS)  # opens what is folded
+            weights = window.weights() if page in chapters() and (width, dark) == (1280, False) else {}
+            tab.evaluate(OPEN)
             window.settle()
-            seen[key] = tab.evaluate(FACTS) | {"foreign": list(window.foreign), "errors": list(window.errors)}
+            seen[key] = tab.evaluate(FACTS) | {"foreign": list(window.foreign), "errors": list(window.errors), "weights": weights}
             if axe:
                 seen[key]["axe"] = run_axe(tab, contrast=width > 600)  # colours do not depend on the width
         return seen[key]
 
     return facts
+
+
+@pytest.fixture(scope="session")
+def showing(look, windows, address):
+    """`showing(page, width)`: the shared window of this width, with the page in it: the one that `look` left there if it is still that page."""
+
+    def window(page, width=1280):
+        look(page, width)
+        if windows(width, False).tab.url != address + page:
+            windows(width, False).visit(page)
+        return windows(width, False)
+
+    return window
 
 
 def run_axe(tab, contrast: bool = True) -> list[str]:
@@ -248,10 +295,18 @@ def run_axe(tab, contrast: bool = True) -> list[str]:
         "resultTypes": ["violations"],
         "preload": False,
     }
+    # Words of code have the colour of their class: one of each class, in each kind of box, is looked at, not thousands.
     # The drawn glyphs of a formula are hidden from screen readers, who get MathML, and have the colour of the text (`formula_colours`).
     # There are tens of thousands in a chapter, so they give way to empty boxes of their size.
     tab.evaluate(
         """() => {
+            const known = new Set();
+            for (const word of document.querySelectorAll('pre span')) {
+                if (word.children.length || word.id || word.hasAttribute('style')) continue;
+                let kind = '';
+                for (let box = word; box && box !== document.body; box = box.parentElement) kind += `${box.tagName}.${box.className}/`;
+                if (known.has(kind)) word.replaceWith(word.textContent); else known.add(kind);
+            }
             const boxes = [...document.querySelectorAll('mjx-math')].map((math) => [math, math.getBoundingClientRect()]);
             for (const [math, box] of boxes) {
                 math.replaceChildren();

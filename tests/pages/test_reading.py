@@ -18,12 +18,12 @@ def test_what_scrolls_sideways_can_be_reached_with_the_keyboard(page, look):
         assert look(page, width)["unreachable"] == []
 
 
-def test_long_formula_scrolls_in_its_box(new_window, chapter):
+def test_long_formula_scrolls_in_its_box(showing, chapter):
     """A formula wider than a phone, put into a chapter, stays inside the column and can be scrolled to its end."""
     if not chapter:
         pytest.skip("no chapter is built")
-    window = new_window(width=PHONE)
-    tab = window.visit(chapter)
+    window = showing(chapter, PHONE)
+    tab = window.tab
     tab.evaluate(
         """async () => {
             const terms = Array.from({length: 30}, (_, i) => 'x_{' + i + '}').join('+');
@@ -75,11 +75,14 @@ def test_dark_page_does_not_flash_white_and_a_page_without_scripts_is_light_thro
     assert re.search(r"<script>\s*\(function.*prefers-color-scheme", head, re.S), "the theme must be chosen before the page is drawn"
 
 
-def test_paper_shows_the_text_and_no_controls(chapter, new_window):
+def test_paper_shows_the_text_and_no_controls(chapter, showing):
     if not chapter:
         pytest.skip("no chapter is built")
-    tab = new_window().visit(chapter)
+    tab = showing(chapter, DESK).tab
     tab.emulate_media(media="print")
-    assert tab.locator(".bd-article h1").first.is_visible()
-    for control in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer", ".bd-sidebar-secondary"):
-        assert not any(box.is_visible() for box in tab.locator(control).all()), control
+    try:
+        assert tab.locator(".bd-article h1").first.is_visible()
+        for control in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer", ".bd-sidebar-secondary"):
+            assert not any(box.is_visible() for box in tab.locator(control).all()), control
+    finally:
+        tab.emulate_media(media="screen")
