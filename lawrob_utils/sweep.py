@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -123,7 +124,7 @@ def sweep(
     return table
 
 
-def read_rows(folder: Path | str, *, command: str | None = None) -> list[Row]:
+def read_rows(folder: Path | str, *, command: str | None = None) -> list[dict[str, Any]]:
     """The table results.csv in the folder, as `sweep` returned it: integers, floats, True and False, None for an empty cell, else text.
 
     Raises FileNotFoundError, naming the command that makes it, if there is no finished record.

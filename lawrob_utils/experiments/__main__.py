@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--regrid", action="store_true", help="with --resume: keep the rows of a record whose grid has changed since")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the record goes (full: book/recorded/NAME; quick: nowhere)")
     options = parser.parse_args(arguments)
+    kept = ""
     try:
         if options.name == "list":
             for name in names():
@@ -35,22 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
         folder = options.out or (None if options.preset == "quick" else Path("book/recorded") / experiment.name)
         if options.regrid and not options.resume:
             raise ValueError("--regrid has no meaning without --resume")
+        kept = "" if folder is None or experiment.whole else "\nThe finished rows are kept: the same command with --resume goes on."
         rows = experiment.run(
             options.preset, folder, jobs=options.jobs, dask=options.dask, device=options.device, resume=options.resume, regrid=options.regrid
         )
     except KeyboardInterrupt:
-        print("stopped; the finished rows are kept: the same command with --resume goes on", file=sys.stderr)
+        print(f"stopped{kept}", file=sys.stderr)
         return 130
     except (ValueError, ImportError, FileExistsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (OSError, RuntimeError) as error:
-        print(f"error: {error}\nThe finished rows are kept: the same command with --resume goes on.", file=sys.stderr)
+        print(f"error: {error}{kept}", file=sys.stderr)
         return 1
     for row in rows if folder is None else ():
         print(*(f"{name}={value}" for name, value in row.items()))
     if folder is not None:
-        print(f"{folder}: {len(rows) or 'the'} record{'' if len(rows) == 0 else 's' if len(rows) != 1 else ''} written")
+        print(f"written to {folder}" + (f": {len(rows)} rows" if rows else ""))
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def record(folder: Path, files: Mapping[str, bytes | str], about: Mapping[str, o
     """Write the files of one run and then its provenance.json, each atomically; the provenance comes last, so it vouches for the rest."""
     for name, content in files.items():
         write_atomically(Path(folder) / name, content)
-    write_atomically(Path(folder) / "provenance.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(Path(folder) / "provenance.json", _readable(about) + "\n")
 
 
 def recorded(name: str) -> Path:
@@ -79,6 +80,13 @@ def recorded(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"book/recorded/{name} was not found; run this inside a clone of the book's repository")
+
+
+def _readable(about: Mapping[str, object]) -> str:
+    """JSON with a line for every entry, and one for a whole list of numbers or words."""
+    text = json.dumps(about, indent=2, ensure_ascii=False)
+    short = re.sub(r"\[[^][{}]*\]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)
+    return short if json.loads(short) == json.loads(text) else text
 
 
 def _version(package: str) -> str | None:

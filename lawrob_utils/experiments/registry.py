@@ -66,7 +66,7 @@ class Experiment:
         about = {"command": self.command(preset), "preset": preset, "tolerance": self.tolerance}
         return sweep(self.row, grid, folder, seed=self.seed, about=about, **options)
 
-    def load(self, folder: Path | str | None = None) -> list[Row]:
+    def load(self, folder: Path | str | None = None) -> list[dict[str, Any]]:
         """The recorded rows, by default of book/recorded/NAME; raises FileNotFoundError that names the command that makes them."""
         try:
             where = recorded(self.name) if folder is None else Path(folder)
