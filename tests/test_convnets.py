@@ -153,7 +153,7 @@ def test_standing_images_are_those_that_no_found_point_fools():
     X, y, X_new, y_new = digits()
     net = fit_convnet(X, y, 1, rng=np.random.default_rng(9), epochs=4, batch_size=32)
     module, Z = net.as_module(), X_new[:300].astype(np.float32)
-    stands = mnist_capacity.standing(module, Z, y_new[:300], 0.05, 10, 1, np.random.default_rng(10))
+    stands = mnist_capacity.standing(module, Z, y_new[:300], 0.05, 10, 1, np.random.default_rng(10), "bfloat16")
     pure = robust_accuracy(module, Z, y_new[:300], 0.05, "linf", steps=10, rng=np.random.default_rng(10), clip=(0, 1))
     right = net.classify(Z) == y_new[:300]
     assert not (stands & ~right).any()  # an image that is wrong as it is does not stand
