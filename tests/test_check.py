@@ -331,6 +331,32 @@ WRONG = {
         lambda n, sigma2, r, K: sigma2 * n * r / K,
         lambda n, sigma2, r, K: sigma2 * n / K**2,
     ],
+    "mnist-imagenet-1": [
+        lambda s, c: 50 * s * c + 200 * s * s + 49 * 4 * s * 64 * s + 640 * s,
+        lambda s, c: 52 * s + 200 * s * s + 4 * s + 49 * 256 * s * s + 64 * s + 640 * s + 10,
+        lambda s, c: 13_514 * s * s,
+        lambda s, c: 0,
+    ],
+    "mnist-imagenet-2": [0.02, 0.0652, 784 / 60_000, 2e5 / 784, 1.0, 0],
+    "mnist-imagenet-3": [
+        lambda a, b: (a[0] * b[0], a[1] * b[1]),
+        lambda a, b: (a[0] * b[1], a[1] * b[0]),
+        lambda a, b: (np.sqrt(a[0] * b[0]), np.sqrt(a[1] * b[1])),
+        lambda a, b: (a[0] + b[0], a[1] + b[1]),
+        lambda a, b: 1.0,
+    ],
+    "mnist-imagenet-4": [
+        lambda x, eps: eps * np.sqrt(len(x)),
+        lambda x, eps: float(np.linalg.norm(np.minimum(eps, 1 - x))),
+        lambda x, eps: eps,
+        lambda x, eps: float(np.linalg.norm(np.minimum(eps, np.minimum(x, 1 - x)))),
+    ],
+    "mnist-imagenet-5": [
+        lambda X, y: min(np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(len(X)) if y[i] != y[j]),
+        lambda X, y: min(np.linalg.norm(X[i] - X[j]) for i in range(len(X)) for j in range(len(X)) if y[i] != y[j]) / 2,
+        lambda X, y: min(np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(i)) / 2,
+        lambda X, y: 0.3,
+    ],
 }
 
 

@@ -39,7 +39,8 @@ def row(*, rng: np.random.Generator, device: str = "cpu", data_set: str, scale: 
     natural_* and robust_* are shares of images classified correctly, as they are and under PGD (20 steps from each of 2 random starts) in the
     ℓ∞ ball of radius EPS and in [0, 1]; *_train on 2000 training images, *_test on all test images.
     twice_before and twice_after: robust accuracy on 500 test images (200 of the digits) under that attack, and under 40 steps from each of 4 starts.
-    fgsm_test: on the same images under a single full step. largest_class is the share of test images put into the most frequent class; collapsed is True if that is above 0.99.
+    fgsm_test: on the same images under a single full step.
+    largest_class is the share of test images put into the most frequent class; collapsed is True if that is above 0.99.
     fit_loss and fit_accuracy: on the perturbed training images during the last epoch.
     """
     from ..attacks import pgd
