@@ -108,6 +108,8 @@ def _largest_radius_without_conflict(answer):
     rng = np.random.default_rng(95)
     for n, d in ((2, 3), (12, 5), (40, 8)):
         X, y = rng.random((n, d)), np.arange(n) % 3
+        if n > 3:
+            X[3] = X[0] + 1e-3  # the nearest pair has the same label
         gap = min(max(abs(a - b) for a, b in zip(X[i], X[j], strict=True)) for i in range(n) for j in range(n) if y[i] != y[j])
         given = number(call(safe_radius, X.copy(), y.copy()), "safe_radius(X, y)")
         if not math.isclose(given, gap / 2, rel_tol=1e-9):
