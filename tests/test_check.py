@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lawrob_utils import check, law
+from lawrob_utils import check, isoperimetry, law
 from lawrob_utils.check import NotYet, Verdict
 from lawrob_utils.memorizers import McShane
 
@@ -357,6 +357,27 @@ WRONG = {
         lambda X, y: min(np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(i)) / 2,
         lambda X, y: 0.3,
     ],
+    "open-1": [
+        lambda d: 4 * np.log(d) + 1,
+        lambda d: stats.norm.ppf((1 + 0.5 ** (1 / d)) / 2) ** 2,
+        lambda d: 2 * stats.norm.ppf(0.5 ** (1 / d)) ** 2 + 0.01,
+        lambda d: np.sqrt(2) * stats.norm.ppf((1 + 0.5 ** (1 / d)) / 2),
+    ],
+    "open-2": [
+        lambda n, d, r, q: n * r ** (d - 1 - q),
+        lambda n, d, r, q: n * isoperimetry.cap_probability(1 - r**2 / 2, d),
+        lambda n, d, r, q: n * isoperimetry.cap_probability(1 - r**2 / 2, d) / r,
+        lambda n, d, r, q: isoperimetry.cap_probability(1 - r**2 / 2, d) / r**q,
+        lambda n, d, r, q: n * isoperimetry.cap_probability(1 - r, d) / r**q,
+    ],
+    "open-3": [lambda s: 0.5, lambda s: s**2 / 4, lambda s: 0.5 + s / 4, lambda s: 0.5 - s**2 / 4, lambda s: 1.0],
+    "open-4": [
+        lambda s: 3 * s**2 / 8,
+        lambda s: s - 2 / 3,
+        lambda s: min(3 * s**2 / 8, s / 2),
+        lambda s: s,
+    ],
+    "open-5": [0.3**63, isoperimetry.cap_probability(1 - 0.25**2 / 2, 64), isoperimetry.cap_probability(0.7, 64), 0, 0.5],
 }
 
 
