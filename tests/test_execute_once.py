@@ -113,6 +113,15 @@ def test_prose_may_change_without_a_run_and_code_runs_its_notebook_only(book):
     assert "running 1 of 2 notebooks" in tool(book, "build").stdout
 
 
+def test_a_page_that_is_gone_leaves_nothing_behind_and_the_first_page_is_found_again(book):
+    assert tool(book, "build").returncode == 0
+    (book / "book/index.md").unlink()
+    (book / "_toc.yml").write_text("format: jb-book\nroot: notebooks/one\nchapters:\n- file: notebooks/two\n")
+    assert tool(book, "build").returncode == 0
+    assert not (book / "_build/html/book/index.html").exists()
+    assert "url=notebooks/one.html" in (book / "_build/html/index.html").read_text()
+
+
 def test_a_drifted_number_fails_the_test_but_is_shown_in_a_box_that_names_the_cell(book):
     (book / "lawrob_utils/__init__.py").write_text("ANSWER = 43\n")
     built = tool(book, "build")

@@ -28,12 +28,22 @@ def main(root: Path = ROOT) -> int:
         if not report(stale, cache):
             return 1
     print("==> building the pages", flush=True)
+    forget(site.parent, root)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going", "-q"]
     code = subprocess.run(command, cwd=root).returncode
     if code == 0:
         stamp.write_text(inputs_digest(root, cache))
         print(f"==> open {site.relative_to(root)}   ({time.monotonic() - started:.0f} s)")
     return code
+
+
+def forget(pages: Path, root: Path) -> None:
+    """Removes what a build would leave as it was: pages whose source is gone, and the one that leads to the first page."""
+    (pages / "index.html").unlink(missing_ok=True)
+    for page in (*pages.glob("notebooks/**/*.html"), *pages.glob("book/**/*.html")):
+        source = root / page.relative_to(pages)
+        if not any(source.with_suffix(suffix).exists() for suffix in (".ipynb", ".md")):
+            page.unlink()
 
 
 def report(ran: list[Path], cache: Path) -> bool:
