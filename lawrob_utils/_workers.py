@@ -102,11 +102,13 @@ def _dask_backend(client):
         """joblib's, which waits for ever for a task that killed its workers; this one hears of it."""
 
         def submit(self, func, callback=None):
+            """As joblib's, and the callback is called on failure too."""
             future = super().submit(func, callback)
             future.add_done_callback(lambda done: callback(done) if done.exception() else None)
             return future
 
         def retrieve_result_callback(self, out):
+            """The result, or the failure raised."""
             return out.result() if isinstance(out, Future) else super().retrieve_result_callback(out)
 
     return Backend(client=client)
