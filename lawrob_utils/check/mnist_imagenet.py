@@ -78,9 +78,9 @@ def _probability_below(x, a, b):
     weight = np.exp(-(t**2) / 2)
     weight /= weight.sum()
     z95 = 1.6448536269514722
-    mean, sd = ([(math.log(v[0]) + math.log(v[1])) / 2, (math.log(v[1]) - math.log(v[0])) / (2 * z95)] for v in (a, b))
-    room = math.log(x) - (mean[0] + sd[0] * t) - mean[1]
-    below = np.array([math.erf(r / sd[1] / math.sqrt(2)) for r in room]) / 2 + 0.5 if sd[1] else (room >= 0).astype(float)
+    (mean_a, sd_a), (mean_b, sd_b) = (((math.log(v[0]) + math.log(v[1])) / 2, (math.log(v[1]) - math.log(v[0])) / (2 * z95)) for v in (a, b))
+    room = math.log(x) - (mean_a + sd_a * t) - mean_b
+    below = np.array([math.erf(r / sd_b / math.sqrt(2)) for r in room]) / 2 + 0.5
     return float(weight @ below)
 
 
