@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from run_notebooks import run
@@ -47,7 +48,8 @@ def with_oldest_numpy() -> dict[str, str]:
     return {"PYTHONPATH": str(target)}
 
 
-def other_pythons() -> list[str]:
+def other_pythons() -> dict[str, str]:
+    """Interpreters of other versions, by version."""
     here = sys.version_info[:2]
     candidates = os.environ.get("PYTHONS", "").split() + [shutil.which(f"python3.{m}") or "" for m in (11, 12, 13)]
     found: dict[str, str] = {}
@@ -55,7 +57,7 @@ def other_pythons() -> list[str]:
         said = subprocess.run([python, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
         if said.returncode == 0 and said.stdout.split() != [str(v) for v in here]:
             found.setdefault(".".join(said.stdout.split()), python)
-    return list(found.values())
+    return found
 
 
 def environment_for(python: str) -> tuple[str, bool]:
@@ -78,18 +80,25 @@ def needs_torch(notebook: Path) -> bool:
     return re.search(r"^(import|from).*\b(torch|networks|attacks)\b", code, re.M) is not None
 
 
+def trials(words: list[str]) -> Iterator[tuple[str, str, dict[str, str], list[Path]]]:
+    """(name, interpreter, environment, notebooks) of the rows whose names contain one of the words, or of all; nothing is installed for others."""
+    def wanted(name: str) -> bool:
+        return not words or any(word in name for word in words)
+
+    yield from ((name, sys.executable, env, notebooks()) for name, env in MACHINES.items() if wanted(name))
+    if wanted(name := f"numpy {oldest_numpy()}"):
+        yield name, sys.executable, with_oldest_numpy(), notebooks()
+    for version, python in other_pythons().items():
+        if wanted(name := f"Python {version}"):
+            own, torch = environment_for(python)
+            yield name + ("" if torch else " (no torch)"), own, {}, [nb for nb in notebooks() if torch or not needs_torch(nb)]
+
+
 def main() -> int:
+    """1 if a number differs or a notebook fails anywhere, 2 if no row has such a name."""
     WORK.mkdir(parents=True, exist_ok=True)
     rows, failed = [], False
-    trials = [(name, sys.executable, env, notebooks()) for name, env in MACHINES.items()]
-    trials.append((f"numpy {oldest_numpy()}", sys.executable, with_oldest_numpy(), notebooks()))
-    for python in other_pythons():
-        own, torch = environment_for(python)
-        chosen = [nb for nb in notebooks() if torch or not needs_torch(nb)]
-        trials.append((Path(own).parents[1].name.replace("venv-", "Python ") + ("" if torch else " (no torch)"), own, {}, chosen))
-    for name, python, env, chosen in trials:
-        if sys.argv[1:] and not any(word in name for word in sys.argv[1:]):
-            continue
+    for name, python, env, chosen in trials(sys.argv[1:]):
         if not chosen:
             rows.append(f"{name:<26} no notebook runs without torch")
             continue
@@ -102,6 +111,10 @@ def main() -> int:
         missing = [nb.stem for nb in chosen if nb.stem not in last]
         failed |= bool(code or wrong or missing)
         rows.append(f"{name:<26} {len(chosen)} notebooks, {time.monotonic() - started:3.0f} s   " + ("; ".join(wrong + missing) or "all numbers as recorded"))
+    if not rows:
+        known = [*MACHINES, f"numpy {oldest_numpy()}", *(f"Python {version}" for version in other_pythons())]
+        print(f"No row is named {' or '.join(sys.argv[1:])}; there are: {', '.join(known)}.", file=sys.stderr)
+        return 2
     print("\n" + "\n".join(rows))
     return int(failed)
 
