@@ -1,8 +1,9 @@
 """Fast adversarial training on MNIST (ℓ∞, 0.3) against a plain PGD-10 loop: CPU time of an epoch, and robust accuracy after equal epochs.
 
 Run `python tests/benchmarks/bench_fast_training.py [--quick]` (about 5 minutes on one core; needs MNIST). Target: an epoch at least 3 times
-faster, robust accuracy at most 0.01 below. Same nets (scale 2), same 20 000 images, epochs, batches, optimiser, step sizes and growing radius; the
-loop takes 10 steps of eps/4, in float32, with torch's own layers. Accuracy on 2000 test images under 20 steps from each of 2 starts. Prints a table and writes _build/benchmarks/fast_training.json.
+faster, robust accuracy at most 0.01 below. Same nets (scale 2), same 20 000 images, epochs, batches, optimiser and growing radius; the loop
+takes 10 steps of eps/4, in float32, with torch's own layers. Accuracy on 2000 test images under 20 steps from each of 2 starts.
+Prints a table and writes _build/benchmarks/fast_training.json.
 """
 
 import argparse
