@@ -14,6 +14,7 @@ bits = 0 has real weights, P = k(d + 2) + 1 parameters.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,18 +31,20 @@ from .registry import Experiment
 
 SEED = 20210526
 CHOICE_BITS = 8
-AMBIENT = {"mnist": 784, "digits": 64}
+IMAGES = ("mnist", "digits")
 OFFSET = 0.5  # of the two clusters of "clusters"
 
 
 def sample(*, data: str, n: int, d: int, seed: int, flip: float = 0.5, kappa: int | None = None) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
     """Points X (n, d) and labels y (n,), the same for every r and method.
 
-    "sphere": uniform on S^(d−1). "subsphere": uniform on the unit sphere of a random κ-dimensional subspace of R^d. "mnist", "digits": n images drawn
-    without repetition (MNIST: from the training set), minus the mean image of the whole set, over the root mean square of their norms in the whole
-    set, so that E‖x‖² = 1. With these, n/2 labels are +1 and n/2 are −1, in random order.
-    "clusters": x = (s·½, √¾·z) with signs s, half of them +1, and z uniform on S^(d−2); y = s except at round(flip·n) points, as many in each cluster,
-    where y = −s. So σ² = 4p(1−p), p = flip, and the signal s is known to a linear function with margin ½.
+    "sphere": uniform on S^(d−1). "subsphere": uniform on the unit sphere of a random κ-dimensional subspace of R^d. "mnist", "digits": n images
+    drawn without repetition (MNIST: from the training set), minus the mean image of the whole set, over the root mean square of their norms
+    in the whole set, so that E‖x‖² = 1; with d below the number of pixels their first d principal components, whose axes are those of
+    the whole set. With all of these n/2 labels are +1 and n/2 are −1, in random order.
+
+    "clusters": x = (s·½, √¾·z) with signs s, half of them +1, and z uniform on S^(d−2); y = s except at round(flip·n) points, as many in each
+    cluster, where y = −s. So σ² = 4p(1−p), p = flip, and the signal s is known to a linear function with margin ½.
 
     Raises ValueError for an unknown kind of data, sizes that do not fit, or more points than there are images.
     """
@@ -53,16 +56,27 @@ def sample(*, data: str, n: int, d: int, seed: int, flip: float = 0.5, kappa: in
     if data == "clusters":
         return _clusters(n, d, flip, rng)
     y = rng.permutation(np.repeat([1.0, -1.0], n // 2))
-    if data in AMBIENT:
-        images = (points.digits() if data == "digits" else points.mnist("train")).X.astype(float)
-        if images.shape[1] != d or n > len(images):
+    if data in IMAGES:
+        images, axes = _images_and_axes(data)
+        if d > images.shape[1] or n > len(images):
             raise ValueError(f"n = {n}, d = {d}; {data} has {len(images)} images of {images.shape[1]} pixels")
-        mean = images.mean(axis=0)
-        size = np.sqrt((images**2).sum(axis=1).mean() - (mean**2).sum())
-        return (images[rng.permutation(len(images))[:n]] - mean) / size, y
+        X = images[rng.permutation(len(images))[:n]]
+        return (X if d == X.shape[1] else X @ axes[:, :d]), y
     if data == "subsphere":
         return points.sphere_in_subspace(n, points.random_subspace(d, check.count(kappa or 0, "kappa"), rng), rng), y
     return points.sphere(n, d, rng), y
+
+
+@functools.lru_cache(maxsize=1)
+def _images_and_axes(data: str) -> tuple[Float[ndarray, "N D"], Float[ndarray, "D D"]]:
+    """All images, centred and of mean square norm 1, and their principal axes as columns, the widest first."""
+    images = (points.digits() if data == "digits" else points.mnist("train")).X.astype(np.float64)
+    mean = images.mean(axis=0)
+    size = np.sqrt((images**2).sum(axis=1).mean() - (mean**2).sum())
+    images -= mean
+    images /= size
+    axes = np.linalg.eigh(images.T @ images)[1][:, ::-1]
+    return images, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))])
 
 
 def _clusters(n: int, d: int, flip: float, rng: np.random.Generator) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
@@ -214,12 +228,15 @@ FULL = (
     *_law(0),
     *({**axes, "method": ("caps",), "seed": (0, 1), "bits": (0, 1, 2)} for axes in _law(0)),
     {"n": (4, 10, 20, 40), "d": (640,), "r": (0.05, 0.1, 0.14, 0.2), "method": ("linear",), "seed": (0, 1)},
-    *(_flips(seed) for seed in (0, 1, 2)),
+    *(_flips(seed) for seed in (0, 1, 2, 3, 4, 5)),
     *_images((0,)),
     *_images((1, 2), ()),
+    {"n": (200,), "d": (10, 20, 40, 80), "r": (0.1, 0.05), "data": ("mnist",), "seed": (0, 1, 2), "bits": (0,)},
+    {"n": (200,), "d": (20, 40), "r": (0.1, 0.05), "seed": (0, 1), "bits": (0,)},
     {"n": (200,), "d": (160,), "r": (0.14, 0.2), "effort": (2,), "seed": (0,), "bits": (0, 1)},
     *_law(1, (100, 200)),
-    {"n": (200,), "d": (20, 40), "r": (0.05, 0.1, 0.14), "seed": (0,), "bits": (0, 1)},
+    {"n": (200,), "d": (20, 40), "r": (0.05, 0.1), "seed": (0,), "bits": (1,)},
+    {"n": (200,), "d": (20, 40), "r": (0.14,), "seed": (0,), "bits": (0, 1)},
     {"n": (100, 400), "d": (20,), "r": (0.1,), "seed": (0,), "bits": (0, 1)},
     _images((1,))[1],
     {"n": (200,), "d": (160,), "r": (0.1, 0.2), "seed": (0,), "bits": (2, 4)},
