@@ -6,6 +6,8 @@ import contextlib
 import importlib.util
 import os
 import sys
+import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 UNREACHABLE_AFTER = 5.0  # seconds
+_watched: set[int | None] = set()
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -38,10 +41,11 @@ class Workers:
 def workers(jobs: int, dask: str | None, device: str) -> Iterator[Workers]:
     """Processes here, or the workers of the scheduler at the address `dask`; errors as `lawrob_utils.sweep.sweep` says."""
     if dask is None:
-        if device == "cuda" and not cuda():
+        gpu = cuda() if device == "cuda" else ""
+        if device == "cuda" and not gpu:
             raise ValueError("device = 'cuda', but PyTorch finds no CUDA device here; use device = 'cpu'")
         settings = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
-        yield Workers(settings, os.getpid(), f"{jobs} process{'es' if jobs > 1 else ''} on one machine, one thread each")
+        yield Workers(settings, os.getpid(), f"{jobs} process{'es' if jobs > 1 else ''} on one machine, one thread each{gpu and ', ' + gpu}")
         return
     if importlib.util.find_spec("distributed") is None:
         raise ValueError(f"dask = {dask!r}, but Dask is not installed: pip install 'dask[distributed]'")
@@ -57,11 +61,26 @@ def workers(jobs: int, dask: str | None, device: str) -> Iterator[Workers]:
         if not threads or max(threads.values()) > 1:
             found = f"has a worker with {max(threads.values())} threads" if threads else "has no workers"
             raise ValueError(f"dask = {dask!r}: the scheduler {found}; start workers with: dask worker ADDRESS --nthreads 1")
-        without = [name for name, found in client.run(cuda).items() if not found] if device == "cuda" else []
+        gpus = client.run(cuda) if device == "cuda" else {}
+        without = [name for name, found in gpus.items() if not found]
         if without:
             raise ValueError(f"device = 'cuda', but PyTorch finds no CUDA device on {', '.join(without)}")
-        about = f"{len(threads)} Dask worker{'s' if len(threads) > 1 else ''}, one thread each"
+        about = ", ".join((f"{len(threads)} Dask worker{'s' if len(threads) > 1 else ''}, one thread each", *sorted(set(gpus.values()))))
         yield Workers({"backend": _dask_backend(client)}, None, about)
+
+
+def end_with(parent: int | None) -> None:
+    """In a worker of the process `parent`: end as soon as it has ended, even by kill -9. Left alone, loky's would wait minutes for more."""
+    if parent in (None, os.getpid()) or parent in _watched:
+        return
+    _watched.add(parent)
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -86,13 +105,13 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def cuda() -> bool:
-    """Whether PyTorch is there and finds a CUDA device."""
+def cuda() -> str:
+    """The name of the CUDA device that PyTorch finds; empty if there is none, or no PyTorch."""
     if importlib.util.find_spec("torch") is None:
-        return False
+        return ""
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
 def _dask_backend(client):

@@ -12,7 +12,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
 import sys
 import time
 import traceback
@@ -27,7 +26,7 @@ from tqdm import tqdm
 
 from . import _validate as check
 from ._journal import Journal, canonical
-from ._workers import one_thread, workers
+from ._workers import end_with, one_thread, workers
 from .experiments.provenance import provenance, record
 
 Scalar = str | int | float | bool | None
@@ -138,8 +137,7 @@ def read_rows(folder: Path | str, *, command: str | None = None) -> list[dict[st
 
 def _run(row: Callable, parameters: Row, rng: np.random.Generator, device: str, parent: int | None) -> tuple[Row, Row, str]:
     """One row, in whatever process: (parameters, the row of the table, the traceback if it raised)."""
-    if parent not in (None, os.getpid(), os.getppid()):
-        os._exit(1)  # the sweep was killed; nobody would take the result
+    end_with(parent)
     try:
         with one_thread():
             clock = time.process_time if device == "cpu" else time.perf_counter
@@ -174,12 +172,13 @@ def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool
         head, rows = journal.head, journal.rows
         if head and rows and not resume:
             raise FileExistsError(f"{journal.path} holds {len(rows)} finished rows of an interrupted sweep; go on with --resume, or delete it to begin anew")
+        head = head if resume else None
         if not head and resume and (folder / "provenance.json").is_file():
             told, rows = json.loads((folder / "provenance.json").read_text()), read_rows(folder)
             source = {"rows": len(rows), **{name: told[name] for name in ("date", "versions", "hardware")}}
             head = {**told["settings"], "earlier": [*told.get("earlier", ()), source]}
         earlier = {"earlier": head["earlier"]} if head and "earlier" in head else {}
-        if head and resume:
+        if head:
             _same_plan(head, plan, folder, regrid)
         names = {name for axes in plan["grid"] + (head["grid"] if head else []) for name in axes}
         done = {_key({name: row.get(name) for name in names}): row for row in rows}
@@ -212,6 +211,7 @@ def _finish(folder: Path, plan: dict, table: list[Row], about: Mapping[str, obje
     writer.writerows(table)
     command = str(about.get("command", f"sweep of {plan['row']}"))
     told = provenance(command, seed=plan["seed"], seconds=sum(float(row["seconds"] or 0) for row in table), settings=plan)
+    told["threads"] = "1"
     told["wall_seconds_are"] = "the seconds of all rows together: processor time, with a GPU elapsed time"
     try:
         (folder / "provenance.json").unlink(missing_ok=True)  # that of an older table must not vouch for this one

@@ -157,8 +157,8 @@ def test_sweep_that_is_killed_again_and_again_loses_no_finished_row_and_does_non
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.01)
         time.sleep(random.uniform(0, 0.1))
-        process.kill()  # -9, of the sweep alone: its workers must notice
-        process.communicate()
+        process.kill()  # -9, of the sweep alone
+        process.communicate(timeout=30)  # its workers have the same stderr, so this waits until they have noticed
         lines = (out / "journal.jsonl").read_bytes().split(b"\n")
         kept = [str(json.loads(line.partition(b" ")[2])["i"]) for line in lines[1:-1]]
         finished = len(kept)
@@ -275,6 +275,13 @@ def test_journal_cut_off_in_its_first_line_begins_anew(tmp_path, cut):
     row, called = counting()
     sweep(row, GRID, tmp_path, seed=1, resume=True)
     assert len(called) == 6
+
+
+def test_journal_without_a_row_is_in_nobodys_way(tmp_path):
+    interrupted(tmp_path, after=0)
+    assert len(sweep(draw, GRID, tmp_path, seed=2)) == 6
+    about = json.loads((tmp_path / "provenance.json").read_text())
+    assert about["seed"] == about["settings"]["seed"] == 2
 
 
 @pytest.mark.parametrize("line", [1, 2, 4])
