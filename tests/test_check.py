@@ -331,6 +331,19 @@ WRONG = {
         lambda n, sigma2, r, K: sigma2 * n * r / K,
         lambda n, sigma2, r, K: sigma2 * n / K**2,
     ],
+    "interpretation-6": [
+        lambda n, d, r, p, mu, delta: law.bits_needed(n, d, np.sqrt(1 - mu**2) / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta),
+        lambda n, d, r, p, mu, delta: law.bits_needed(n, d - 1, 1 / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta),
+        lambda n, d, r, p, mu, delta: law.bits_needed(n, d - 1, np.sqrt(1 - mu**2) / r, fit=np.sqrt(2 * p), delta=delta),
+        lambda n, d, r, p, mu, delta: law.robust_bits(n, d, r, delta=delta),
+        lambda n, d, r, p, mu, delta: 0.0,
+    ],
+    "interpretation-7": [
+        lambda k, kappas, widths: np.interp(-k, -widths, kappas),
+        lambda k, kappas, widths: np.exp(np.interp(np.log(k), np.log(widths), np.log(kappas))),
+        lambda k, kappas, widths: kappas[np.abs(widths - k).argmin()],
+        lambda k, kappas, widths: 20.0,
+    ],
     "mnist-imagenet-1": [
         lambda s, c: 50 * s * c + 200 * s * s + 49 * 4 * s * 64 * s + 640 * s,
         lambda s, c: 52 * s + 200 * s * s + 4 * s + 49 * 256 * s * s + 64 * s + 640 * s + 10,
