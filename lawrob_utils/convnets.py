@@ -218,6 +218,7 @@ class InBfloat16(torch.nn.Module):
         self.module = module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The module's scores, products in bfloat16."""
         with torch.autocast(x.device.type, torch.bfloat16):
             return self.module(x).to(x.dtype)
 
