@@ -127,12 +127,12 @@ EXPERIMENT = Experiment(
     row=row,
     presets={
         "quick": {"data_set": ("digits",), "warmup": (0.4,), "epochs": (8,), "seed": (0,), "scale": (1, 4)},
-        "full": (_full((1, 2, 4, 8), 0.4, (0,)), _full((1, 2, 4), 0.0, (0,))),
+        "full": (_full((1, 2, 4, 8), 0.4, (0,)), _full((1, 2, 4), 0.0, (0,)), _full((1, 2, 4, 8), 0.4, (1, 2))),
     },
     seed=SEED,
-    minutes={"quick": 0.1, "full": 70},
+    minutes={"quick": 0.1, "full": 69},
     needs=("torch",),
-    tolerance="the same row again: equal on the same machine and versions; elsewhere 0.05 for robust accuracies, 0.01 for natural ones",
+    tolerance="the same row again: equal on the same machine and versions; elsewhere about 0.03 for robust accuracies, as between seeds, 0.01 for natural ones",
 )
 
 
