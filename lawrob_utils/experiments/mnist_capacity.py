@@ -1,6 +1,6 @@
 """Capacity against robust accuracy on MNIST, ℓ∞ radius 0.3: the experiment behind the estimate for real data, chapter 9.
 
-    python -m lawrob_utils.experiments mnist-capacity --preset full       (about an hour on one core; needs MNIST)
+    python -m lawrob_utils.experiments mnist-capacity --preset full       (75 minutes on one core; needs MNIST)
 
 Read in order: `row` (one net: trained, then attacked), `standing` (the attack, in pieces that fit in memory), the grids.
 
@@ -127,12 +127,13 @@ EXPERIMENT = Experiment(
     row=row,
     presets={
         "quick": {"data_set": ("digits",), "warmup": (0.4,), "epochs": (8,), "seed": (0,), "scale": (1, 4)},
-        "full": (_full((1, 2, 4, 8), 0.4, (0,)), _full((1, 2, 4), 0.0, (0,)), _full((1, 2, 4, 8), 0.4, (1, 2))),
+        "full": (_full((1, 2, 4, 8), 0.4, (0,)), _full((1, 2, 4), 0.0, (0,)), _full((1, 2, 4, 8), 0.4, (1, 2)), _full((1,), 0.0, (1, 2))),
     },
     seed=SEED,
-    minutes={"quick": 0.1, "full": 69},
+    minutes={"quick": 0.1, "full": 74},
     needs=("torch",),
-    tolerance="the same row again: equal on the same machine and versions; elsewhere about 0.03 for robust accuracies, as between seeds, 0.01 for natural ones",
+    tolerance="the same row again: equal on the same machine and versions; elsewhere about 0.06 for robust accuracies, as between seeds, 0.01 for "
+    "natural ones; with the full radius from the start a net of scale 1 may collapse or not",
 )
 
 
