@@ -146,7 +146,7 @@ def grouped_caps(X: Float[ndarray, "n d"], y: Float[ndarray, "n"], k: int, *, bi
     Parameters: X (n, d), rows of norm about 1; y (n,) of ±1, both present; k ≤ the number of labels +1; bits b, 0 for none, else 1
     to 8; share ∈ (0, 1].
 
-    Returns the net with θ = (s − m)/10⁶, the radius, (s − m)/2 less 10⁻⁶ of itself or 0 if s ≤ m, and b·k·d + 64 bits (t and θ 32 each).
+    Returns the net with θ = (s − m)/10⁶, the radius, (s − m)/2 less 4·10⁻⁶ of itself or 0 if s ≤ m, and b·k·d + 64 bits (t and θ 32 each).
 
     Raises ValueError for shapes that do not fit, labels other than ±1, or settings outside their range.
     """
