@@ -49,17 +49,20 @@ class Experiment:
     def run(self, preset: str = "quick", folder: Path | str | None = None, **options) -> list[Row]:
         """The rows of a preset; options are those of `sweep` (jobs, dask, device, resume, regrid, progress).
 
-        Without a folder nothing is written. Raises ValueError for an unknown preset, or if torch or MNIST is needed and missing.
+        Without a folder nothing is written. Raises ValueError for an unknown preset, for options or a folder that one single run does not
+        know or needs, or if torch or MNIST is needed and missing.
         """
         grid = self.grid(preset)
+        given = [name for name, value in options.items() if name != "progress" and value not in (1, None, "cpu", False)]
+        if self.whole is not None and given:
+            raise ValueError(f"{self.name} is one run and no sweep: it does not know {', '.join(given)}")
         if "torch" in self.needs and importlib.util.find_spec("torch") is None:
             raise ValueError(f"{self.name} needs PyTorch: pip install torch")
         if "mnist" in self.needs and not data.mnist_available():
             raise ValueError(f"{self.name} needs MNIST: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR")
         if self.whole is not None:
-            given = [name for name, value in options.items() if name != "progress" and value not in (1, None, "cpu", False)]
-            if given or folder is None:
-                raise ValueError(f"{self.name} is one run and no sweep: it needs a folder and does not know {', '.join(given) or 'of running without'}")
+            if folder is None:
+                raise ValueError(f"{self.name} is one run and no sweep: it needs a folder")
             self.whole(Path(folder), preset)
             return []
         assert self.row is not None
