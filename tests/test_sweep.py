@@ -179,7 +179,8 @@ def test_sweep_that_is_killed_again_and_again_loses_no_finished_row_and_does_non
 
 def test_interrupt_from_the_keyboard_keeps_the_finished_rows(tmp_path):
     call = f"sweep(logged, {{'folder': ({str(tmp_path)!r},), 'i': tuple(range(50))}}, {str(tmp_path / 'out')!r}, seed=5, jobs=2)"
-    process = in_another_process(call)
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background of a shell does not
+    process = in_another_process(f"{hear}\n{call}")
     while not begun(tmp_path).total() > 6:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
