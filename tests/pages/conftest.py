@@ -153,6 +153,15 @@ FACTS = """() => {
         sticking_out: inside.filter((element) => element.getBoundingClientRect().right > innerWidth + 1 && !clipped(element)).map(name),
         unreachable: inside.filter((box) => scrolls(box) && box.scrollWidth > box.clientWidth + 1 && box.tabIndex < 0
             && !box.querySelector('[tabindex="0"], a[href], button')).map(name),
+        broken_words: all('.bd-article :is(td, th)').filter(seen).flatMap((cell) => {
+            const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), range = document.createRange(), broken = [];
+            for (let text; (text = texts.nextNode());) for (const word of text.data.matchAll(/[a-z]{2,12}/gi)) {
+                range.setStart(text, word.index);
+                range.setEnd(text, word.index + word[0].length);
+                if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) broken.push(word[0]);
+            }
+            return broken;
+        }),
         lines: all('.bd-article > section > p').filter(seen).map((text) => {
             const size = parseFloat(getComputedStyle(text).fontSize);
             return {em: text.clientWidth / size, size};

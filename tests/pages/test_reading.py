@@ -60,6 +60,10 @@ def test_lines_are_neither_too_long_nor_too_small(content_page, look):
         assert min((line["size"] for line in lines), default=16) >= 15
 
 
+def test_words_in_tables_stay_whole_on_a_phone(content_page, look):
+    assert look(content_page, PHONE)["broken_words"] == []
+
+
 def test_figures_in_the_dark_are_turned_over_unless_their_colours_matter(content_page, look):
     for figure in look(content_page, DESK, dark=True)["figures"]:
         assert figure["filter"] == ("none" if figure["keeps"] else "invert(1) hue-rotate(180deg)")
