@@ -100,7 +100,7 @@ def test_value_is_exact_in_rational_arithmetic():
     rng = np.random.default_rng(5)
     X, y = rng.standard_normal((30, 3)) * [1e-3, 1, 1e3] + 1e4, rng.standard_normal(30)
     exact = max(
-        (Fraction(y[i]) - Fraction(y[j])) ** 2 / sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(X[i], X[j]))
+        (Fraction(y[i]) - Fraction(y[j])) ** 2 / sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(X[i], X[j], strict=True))
         for i, j in itertools.combinations(range(30), 2)
     )
     assert lip.data_lipschitz(X, y).value ** 2 == pytest.approx(float(exact), rel=1e-14)
