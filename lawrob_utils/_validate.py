@@ -31,7 +31,9 @@ def matrix(
     if A.shape[1] < 1:
         raise ValueError(f"{name} has shape {A.shape}; the dimension d must be at least 1")
     if columns is not None and A.shape[1] != columns:
-        raise ValueError(f"{name} has {A.shape[1]} columns; {columns} are needed, as in the data it is compared with")
+        raise ValueError(
+            f"{name} has {A.shape[1]} columns; {columns} are needed, as in the data it is compared with"
+        )
     return A
 
 
@@ -43,10 +45,14 @@ def vector(
     if v.ndim != 1:
         raise ValueError(f"{name} has shape {v.shape}; a 1-d array is needed, one number per point")
     if length is not None and v.shape[0] != length:
-        raise ValueError(f"{name} has {v.shape[0]} entries; {length} are needed, one per row of the points")
+        raise ValueError(
+            f"{name} has {v.shape[0]} entries; {length} are needed, one per row of the points"
+        )
     if bound is not None and v.size and np.abs(v).max() > bound:
         i = int(np.abs(v).argmax())
-        raise ValueError(f"{name}[{i}] = {v[i]:g} lies outside [-{bound:g}, {bound:g}]; rescale {name} before the call")
+        raise ValueError(
+            f"{name}[{i}] = {v[i]:g} lies outside [-{bound:g}, {bound:g}]; rescale {name} before the call"
+        )
     return v
 
 
@@ -59,10 +65,37 @@ def count(n: int, name: str, *, at_least: int = 1) -> int:
 
 def positive(x: float, name: str, *, zero_allowed: bool = False) -> float:
     """A finite float above zero (or zero, if allowed)."""
-    ok = isinstance(x, Real) and not isinstance(x, bool) and np.isfinite(x) and (x > 0 or (zero_allowed and x == 0))
+    ok = (
+        isinstance(x, Real)
+        and not isinstance(x, bool)
+        and np.isfinite(x)
+        and (x > 0 or (zero_allowed and x == 0))
+    )
     if not ok:
-        raise ValueError(f"{name} = {x!r}; a finite number {'of at least' if zero_allowed else 'above'} 0 is needed")
+        raise ValueError(
+            f"{name} = {x!r}; a finite number {'of at least' if zero_allowed else 'above'} 0 is needed"
+        )
     return float(x)
+
+
+def share(x: float, name: str, *, one_allowed: bool = False) -> float:
+    """A float in (0, 1), or in (0, 1] if one is allowed."""
+    if not (
+        isinstance(x, Real) and not isinstance(x, bool) and (0 < x < 1 or (one_allowed and x == 1))
+    ):
+        raise ValueError(
+            f"{name} = {x!r}; a number in (0, 1{']' if one_allowed else ')'} is needed"
+        )
+    return float(x)
+
+
+def signs(y: ArrayLike, name: str = "y", *, length: int | None = None) -> Float[ndarray, "n"]:
+    """A float64 vector of the given length (if given) whose entries are all +1 or −1."""
+    v = vector(y, name, length=length)
+    wrong = np.flatnonzero(np.abs(v) != 1)
+    if wrong.size:
+        raise ValueError(f"{name}[{wrong[0]}] = {v[wrong[0]]:g}; labels must all be +1 or -1")
+    return v
 
 
 def one_of(value: Name, name: str, allowed: Collection[Name]) -> Name:
@@ -75,7 +108,9 @@ def one_of(value: Name, name: str, allowed: Collection[Name]) -> Name:
 def generator(rng: np.random.Generator) -> np.random.Generator:
     """The generator itself; anything else (a seed, the old RandomState, None) is refused."""
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng = {rng!r}; a numpy.random.Generator is needed, e.g. numpy.random.default_rng(0)")
+        raise ValueError(
+            f"rng = {rng!r}; a numpy.random.Generator is needed, e.g. numpy.random.default_rng(0)"
+        )
     return rng
 
 
@@ -86,7 +121,9 @@ def _finite(x: ArrayLike, name: str) -> ndarray:
             raise TypeError
         A = A.astype(np.float64, copy=False)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} is not an array of real numbers; got {type(x).__name__}: {_short(x)}") from None
+        raise ValueError(
+            f"{name} is not an array of real numbers; got {type(x).__name__}: {_short(x)}"
+        ) from None
     bad = ~np.isfinite(A)
     if bad.any():
         where = ", ".join(str(int(k)) for k in np.argwhere(bad)[0])

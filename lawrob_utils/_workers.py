@@ -34,7 +34,9 @@ class Workers:
             with joblib.parallel_config(**self.settings):
                 yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
         except Exception as error:
-            raise RuntimeError(f"a worker or the scheduler was lost: {type(error).__name__}: {error}") from error
+            raise RuntimeError(
+                f"a worker or the scheduler was lost: {type(error).__name__}: {error}"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -43,29 +45,54 @@ def workers(jobs: int, dask: str | None, device: str) -> Iterator[Workers]:
     if dask is None:
         gpu = cuda() if device == "cuda" else ""
         if device == "cuda" and not gpu:
-            raise ValueError("device = 'cuda', but PyTorch finds no CUDA device here; use device = 'cpu'")
+            raise ValueError(
+                "device = 'cuda', but PyTorch finds no CUDA device here; use device = 'cpu'"
+            )
         settings = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
-        yield Workers(settings, os.getpid(), f"{jobs} process{'es' if jobs > 1 else ''} on one machine, one thread each{gpu and ', ' + gpu}")
+        yield Workers(
+            settings,
+            os.getpid(),
+            f"{jobs} process{'es' if jobs > 1 else ''} on one machine, one thread each{gpu and ', ' + gpu}",
+        )
         return
     if importlib.util.find_spec("distributed") is None:
-        raise ValueError(f"dask = {dask!r}, but Dask is not installed: pip install 'dask[distributed]'")
+        raise ValueError(
+            f"dask = {dask!r}, but Dask is not installed: pip install 'dask[distributed]'"
+        )
     from distributed import Client
 
     local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
     try:
-        client = Client(timeout=UNREACHABLE_AFTER, **(local if dask == "local" else {"address": dask}))
+        client = Client(
+            timeout=UNREACHABLE_AFTER, **(local if dask == "local" else {"address": dask})
+        )
     except (OSError, ValueError) as error:
-        raise TimeoutError(f"dask = {dask!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s ({error})") from None
+        raise TimeoutError(
+            f"dask = {dask!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s ({error})"
+        ) from None
     with client:
         threads = client.nthreads()
         if not threads or max(threads.values()) > 1:
-            found = f"has a worker with {max(threads.values())} threads" if threads else "has no workers"
-            raise ValueError(f"dask = {dask!r}: the scheduler {found}; start workers with: dask worker ADDRESS --nthreads 1")
+            found = (
+                f"has a worker with {max(threads.values())} threads"
+                if threads
+                else "has no workers"
+            )
+            raise ValueError(
+                f"dask = {dask!r}: the scheduler {found}; start workers with: dask worker ADDRESS --nthreads 1"
+            )
         gpus = client.run(cuda) if device == "cuda" else {}
         without = [name for name, found in gpus.items() if not found]
         if without:
-            raise ValueError(f"device = 'cuda', but PyTorch finds no CUDA device on {', '.join(without)}")
-        about = ", ".join((f"{len(threads)} Dask worker{'s' if len(threads) > 1 else ''}, one thread each", *sorted(set(gpus.values()))))
+            raise ValueError(
+                f"device = 'cuda', but PyTorch finds no CUDA device on {', '.join(without)}"
+            )
+        about = ", ".join(
+            (
+                f"{len(threads)} Dask worker{'s' if len(threads) > 1 else ''}, one thread each",
+                *sorted(set(gpus.values())),
+            )
+        )
         yield Workers({"backend": _dask_backend(client)}, None, about)
 
 
@@ -128,6 +155,8 @@ def _dask_backend(client):
 
         def retrieve_result_callback(self, out):
             """The result, or the failure raised."""
-            return out.result() if isinstance(out, Future) else super().retrieve_result_callback(out)
+            return (
+                out.result() if isinstance(out, Future) else super().retrieve_result_callback(out)
+            )
 
     return Backend(client=client)

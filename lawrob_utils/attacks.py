@@ -90,14 +90,24 @@ def pgd(
     if rng is not None:
         check.generator(rng)
     elif restarts > 1:
-        raise ValueError(f"restarts = {restarts} but rng is None; more than one start needs random starts, so give an rng")
-    sizes = eps * np.arange(steps, 0, -1) / steps if step_size is None else np.full(steps, check.positive(step_size, "step_size"))
+        raise ValueError(
+            f"restarts = {restarts} but rng is None; more than one start needs random starts, so give an rng"
+        )
+    sizes = (
+        eps * np.arange(steps, 0, -1) / steps
+        if step_size is None
+        else np.full(steps, check.positive(step_size, "step_size"))
+    )
     box = _box(clip, X0)
 
     best = X0.clone()
     with _eval_mode(f):
         for _ in range(restarts):
-            start = X0 if rng is None else _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
+            start = (
+                X0
+                if rng is None
+                else _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
+            )
             alive = torch.nonzero(margin > (0 if active_set else -torch.inf))[:, 0]
             _ascend(f, X0, labels, start, alive, best, margin, eps, norm, sizes, box, active_set)
     found = margin.cpu().numpy().astype(np.float64)
@@ -130,7 +140,9 @@ def robust_accuracy(
     accuracy = np.empty(len(radii))
     for i in np.argsort(radii, kind="stable"):
         if standing.any():
-            standing[standing] = ~pgd(model, X[standing], y[standing], float(radii[i]), norm, **settings).fooled
+            standing[standing] = ~pgd(
+                model, X[standing], y[standing], float(radii[i]), norm, **settings
+            ).fooled
         accuracy[i] = standing.mean()
     return float(accuracy[0]) if np.ndim(eps) == 0 else accuracy
 
@@ -154,7 +166,13 @@ def _ascend(f, X0, y, start, alive, best, margin, eps, norm, sizes, box, active_
         x = x.detach()
         if active_set and bool((now <= 0).any()):
             keep = torch.nonzero(now > 0)[:, 0]
-            alive, x, x0, label, gradient = alive[keep], x[keep], x0[keep], label[keep], gradient[keep]
+            alive, x, x0, label, gradient = (
+                alive[keep],
+                x[keep],
+                x0[keep],
+                label[keep],
+                gradient[keep],
+            )
         x = _project(x + float(sizes[t]) * _unit_step(gradient, norm), x0, eps, norm, box)
 
 
@@ -169,7 +187,9 @@ def _unit_step(gradient: torch.Tensor, norm: Norm) -> torch.Tensor:
     return flat.view_as(gradient)
 
 
-def _project(x: torch.Tensor, x0: torch.Tensor, eps: float, norm: Norm, box: tuple[float, float] | None) -> torch.Tensor:
+def _project(
+    x: torch.Tensor, x0: torch.Tensor, eps: float, norm: Norm, box: tuple[float, float] | None
+) -> torch.Tensor:
     """x moved into the ball, then into the box; since x0 is in the box, the second move does not leave the ball."""
     delta = x - x0
     if norm == "linf":
@@ -181,13 +201,17 @@ def _project(x: torch.Tensor, x0: torch.Tensor, eps: float, norm: Norm, box: tup
     return x if box is None else x.clamp(*box)
 
 
-def _random_in_ball(X: torch.Tensor, eps: float, norm: Norm, rng: np.random.Generator) -> torch.Tensor:
+def _random_in_ball(
+    X: torch.Tensor, eps: float, norm: Norm, rng: np.random.Generator
+) -> torch.Tensor:
     if norm == "linf":
         delta = rng.uniform(-eps, eps, tuple(X.shape))
     else:
         flat = rng.standard_normal((len(X), X[0].numel()))
         length = eps * rng.uniform(size=(len(X), 1)) ** (1 / flat.shape[1])
-        delta = (length * flat / np.linalg.norm(flat, axis=1, keepdims=True)).reshape(tuple(X.shape))
+        delta = (length * flat / np.linalg.norm(flat, axis=1, keepdims=True)).reshape(
+            tuple(X.shape)
+        )
     return torch.tensor(delta, dtype=X.dtype, device=X.device)
 
 
@@ -204,32 +228,53 @@ def _outputs(f: Function, x: torch.Tensor) -> torch.Tensor:
     return out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
 
 
-def _prepare(model: Model, X: ArrayLike, y: ArrayLike) -> tuple[Function, torch.Tensor, torch.Tensor, torch.Tensor, np.dtype]:
+def _prepare(
+    model: Model, X: ArrayLike, y: ArrayLike
+) -> tuple[Function, torch.Tensor, torch.Tensor, torch.Tensor, np.dtype]:
     """The model as a torch function, points and labels as it needs them, the margins at the points, numpy's dtype for the answer."""
-    X, y = (v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else np.asarray(v) for v in (X, y))
+    X, y = (
+        v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else np.asarray(v) for v in (X, y)
+    )
     if X.ndim < 2 or X.size == 0:
-        raise ValueError(f"X has shape {X.shape}; at least one point is needed, one per row (reshape one point to (1, d))")
+        raise ValueError(
+            f"X has shape {X.shape}; at least one point is needed, one per row (reshape one point to (1, d))"
+        )
     check.matrix(X.reshape(len(X), -1))
     v = check.vector(y, "y", length=len(X))
     precision = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     if hasattr(model, "as_module"):
         model = model.as_module("float32" if precision == np.float32 else "float64")
     if not callable(model):
-        raise ValueError(f"model = {model!r} is not callable; give a torch module, a function of a batch, or a net of lawrob_utils.networks")
-    own = next((p for p in _parameters(model) if p.is_floating_point()), torch.empty(0, dtype=getattr(torch, precision.name)))
+        raise ValueError(
+            f"model = {model!r} is not callable; give a torch module, a function of a batch, or a net of lawrob_utils.networks"
+        )
+    own = next(
+        (p for p in _parameters(model) if p.is_floating_point()),
+        torch.empty(0, dtype=getattr(torch, precision.name)),
+    )
     Xt = torch.tensor(X, dtype=own.dtype, device=own.device)
     with _eval_mode(model), torch.enable_grad():
         out = _outputs(model, Xt.clone().requires_grad_())
     if out.ndim not in (1, 2) or len(out) != len(X):
-        raise ValueError(f"model gives shape {tuple(out.shape)} for {len(X)} points; ({len(X)},) or ({len(X)}, C) is needed")
+        raise ValueError(
+            f"model gives shape {tuple(out.shape)} for {len(X)} points; ({len(X)},) or ({len(X)}, C) is needed"
+        )
     if not bool(torch.isfinite(out).all()):
-        raise ValueError("model gives values that are not finite on X; an attack needs finite outputs")
+        raise ValueError(
+            "model gives values that are not finite on X; an attack needs finite outputs"
+        )
     if not out.requires_grad:
-        raise ValueError("model has no gradient in X; it must compute with torch and not detach (no .detach(), no numpy inside)")
+        raise ValueError(
+            "model has no gradient in X; it must compute with torch and not detach (no .detach(), no numpy inside)"
+        )
     allowed = (-1, 1) if out.ndim == 1 else range(out.shape[1])
     wrong = v[~np.isin(v, allowed)]
     if len(wrong):
-        words = "one output needs labels -1 and +1" if out.ndim == 1 else f"{len(allowed)} outputs needs class numbers 0 to {allowed[-1]}"
+        words = (
+            "one output needs labels -1 and +1"
+            if out.ndim == 1
+            else f"{len(allowed)} outputs needs class numbers 0 to {allowed[-1]}"
+        )
         raise ValueError(f"y holds {wrong[0]:g}; a model with {words}")
     labels = torch.tensor(v, dtype=own.dtype if out.ndim == 1 else torch.int64, device=own.device)
     return model, Xt, labels, _margin_and_climb(out.detach(), labels)[0], precision
@@ -246,7 +291,9 @@ def _box(clip: tuple[float, float] | None, X: torch.Tensor) -> tuple[float, floa
     if low >= high:
         raise ValueError(f"clip = ({low:g}, {high:g}); the lower end must be below the upper end")
     if X.min() < low or X.max() > high:
-        raise ValueError(f"X has entries in [{float(X.min()):g}, {float(X.max()):g}], outside clip = ({low:g}, {high:g}); rescale X or widen clip")
+        raise ValueError(
+            f"X has entries in [{float(X.min()):g}, {float(X.max()):g}], outside clip = ({low:g}, {high:g}); rescale X or widen clip"
+        )
     return float(low), float(high)
 
 

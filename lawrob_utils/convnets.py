@@ -28,9 +28,20 @@ def shapes(scale: int, side: int = 28) -> tuple[tuple[int, ...], ...]:
     """
     s, side = check.count(scale, "scale"), check.count(side, "side")
     if side % 4:
-        raise ValueError(f"side = {side}; a multiple of 4 is needed, because two poolings halve the image")
+        raise ValueError(
+            f"side = {side}; a multiple of 4 is needed, because two poolings halve the image"
+        )
     flat = 4 * s * (side // 4) ** 2
-    return ((2 * s, 1, 5, 5), (2 * s,), (4 * s, 2 * s, 5, 5), (4 * s,), (64 * s, flat), (64 * s,), (CLASSES, 64 * s), (CLASSES,))
+    return (
+        (2 * s, 1, 5, 5),
+        (2 * s,),
+        (4 * s, 2 * s, 5, 5),
+        (4 * s,),
+        (64 * s, flat),
+        (64 * s,),
+        (CLASSES, 64 * s),
+        (CLASSES,),
+    )
 
 
 def parameter_count(scale: int, side: int = 28) -> int:
@@ -57,17 +68,23 @@ class ConvNet:
     scale: int
     weights: tuple[ndarray, ...]
     side: int = 28
-    history: Float[ndarray, "epochs 2"] = field(default_factory=lambda: np.empty((0, 2)), repr=False)
+    history: Float[ndarray, "epochs 2"] = field(
+        default_factory=lambda: np.empty((0, 2)), repr=False
+    )
 
     def __post_init__(self) -> None:
         wanted = shapes(self.scale, self.side)
         if len(self.weights) != len(wanted):
-            raise ValueError(f"weights has {len(self.weights)} arrays; the {len(wanted)} of shapes(scale, side) are needed")
+            raise ValueError(
+                f"weights has {len(self.weights)} arrays; the {len(wanted)} of shapes(scale, side) are needed"
+            )
         frozen = []
         for i, (w, shape) in enumerate(zip(self.weights, wanted, strict=True)):
             w = np.array(w, dtype=np.float32)
             if w.shape != shape:
-                raise ValueError(f"weights[{i}] has shape {w.shape}; {shape} is needed for scale {self.scale} and side {self.side}")
+                raise ValueError(
+                    f"weights[{i}] has shape {w.shape}; {shape} is needed for scale {self.scale} and side {self.side}"
+                )
             if not np.isfinite(w).all():
                 raise ValueError(f"weights[{i}] has entries that are not finite")
             w.setflags(write=False)
@@ -88,7 +105,9 @@ class ConvNet:
         X = _images(X, self.side)
         net = self.as_module()
         with torch.no_grad():
-            return np.concatenate([net(torch.from_numpy(X[i : i + 500])).numpy() for i in range(0, len(X), 500)]).astype(np.float64)
+            return np.concatenate(
+                [net(torch.from_numpy(X[i : i + 500])).numpy() for i in range(0, len(X), 500)]
+            ).astype(np.float64)
 
     def classify(self, X: Float[ndarray, "n d"]) -> Int[ndarray, "n"]:
         """The class with the largest score at each row of X."""
@@ -96,7 +115,12 @@ class ConvNet:
 
     def as_module(self, dtype: Literal["float32", "float64"] = "float32") -> torch.nn.Module:
         """The same function as a torch module, (n, side²) → (n, 10), without trainable parameters."""
-        return _Module(self.weights, self.side, getattr(torch, check.one_of(dtype, "dtype", ("float32", "float64"))), trainable=False)
+        return _Module(
+            self.weights,
+            self.side,
+            getattr(torch, check.one_of(dtype, "dtype", ("float32", "float64"))),
+            trainable=False,
+        )
 
 
 def fit_convnet(
@@ -137,18 +161,32 @@ def fit_convnet(
     n = len(X)
     labels = check.vector(y, "y", length=n)
     if not np.isin(labels, np.arange(CLASSES)).all():
-        raise ValueError(f"y holds {labels[~np.isin(labels, np.arange(CLASSES))][0]:g}; class numbers 0 to {CLASSES - 1} are needed")
+        raise ValueError(
+            f"y holds {labels[~np.isin(labels, np.arange(CLASSES))][0]:g}; class numbers 0 to {CLASSES - 1} are needed"
+        )
     if X.min() < 0 or X.max() > 1:
-        raise ValueError(f"X has entries in [{X.min():g}, {X.max():g}], outside [0, 1]; rescale the pixels")
+        raise ValueError(
+            f"X has entries in [{X.min():g}, {X.max():g}], outside [0, 1]; rescale the pixels"
+        )
     check.generator(rng), check.one_of(precision, "precision", ("float32", "bfloat16"))
     eps, lr = check.positive(eps, "eps", zero_allowed=True), check.positive(lr, "lr")
     warmup = check.positive(warmup, "warmup", zero_allowed=True)
-    epochs, batch_size, K = (check.count(v, s) for v, s in ((epochs, "epochs"), (batch_size, "batch_size"), (attack_steps, "attack_steps")))
-    sizes = np.arange(K, 0, -1) / K if step_size is None else np.full(K, check.positive(step_size, "step_size"))
+    epochs, batch_size, K = (
+        check.count(v, s)
+        for v, s in ((epochs, "epochs"), (batch_size, "batch_size"), (attack_steps, "attack_steps"))
+    )
+    sizes = (
+        np.arange(K, 0, -1) / K
+        if step_size is None
+        else np.full(K, check.positive(step_size, "step_size"))
+    )
     where = _device(device)
     net = _Module(_initial(scale, side, rng), side, torch.float32, trainable=True).to(where)
     adam = torch.optim.Adam(net.parameters(), lr=lr)
-    images, target = torch.from_numpy(X).to(where), torch.from_numpy(labels.astype(np.int64)).to(where)
+    images, target = (
+        torch.from_numpy(X).to(where),
+        torch.from_numpy(labels.astype(np.int64)).to(where),
+    )
     per_epoch = -(-n // batch_size)
     total, history = epochs * per_epoch, []
 
@@ -163,7 +201,9 @@ def fit_convnet(
                 order, loss_sum, right = torch.from_numpy(rng.permutation(n)).to(where), 0.0, 0
             rows = order[(t % per_epoch) * batch_size :][:batch_size]
             x0, label = images[rows], target[rows]
-            adam.param_groups[0]["lr"] = lr * min((t + 1) / (0.3 * total), (total - t) / (0.7 * total), 1.0)
+            adam.param_groups[0]["lr"] = lr * min(
+                (t + 1) / (0.3 * total), (total - t) / (0.7 * total), 1.0
+            )
             radius = eps * min(1.0, (t + 1) / (warmup * total)) if warmup else eps
             x = x0
             if eps:
@@ -178,16 +218,26 @@ def fit_convnet(
             adam.zero_grad()
             loss.backward()
             adam.step()
-            loss_sum, right = loss_sum + loss.item() * len(rows), right + int((scores.argmax(dim=1) == label).sum())
+            loss_sum, right = (
+                loss_sum + loss.item() * len(rows),
+                right + int((scores.argmax(dim=1) == label).sum()),
+            )
             if (t + 1) % per_epoch == 0:
                 history.append((loss_sum / n, right / n))
-    return ConvNet(scale, tuple(p.detach().cpu().contiguous().numpy() for p in net.parameters()), side, np.array(history))
+    return ConvNet(
+        scale,
+        tuple(p.detach().cpu().contiguous().numpy() for p in net.parameters()),
+        side,
+        np.array(history),
+    )
 
 
 class _Module(torch.nn.Module):
     """The convnet for torch: rows of pixels in, scores out. Channels last, which makes it about twice as fast on a processor."""
 
-    def __init__(self, weights: tuple[ndarray, ...], side: int, dtype: torch.dtype, *, trainable: bool) -> None:
+    def __init__(
+        self, weights: tuple[ndarray, ...], side: int, dtype: torch.dtype, *, trainable: bool
+    ) -> None:
         super().__init__()
         self.side = side
         for i, w in enumerate(weights):
@@ -202,7 +252,9 @@ class _Module(torch.nn.Module):
         f = torch.nn.functional
         w = [getattr(self, f"w{i}") for i in range(8)]
         x = x.view(len(x), 1, self.side, self.side)
-        x = f.max_pool2d(f.conv2d(x, w[0], w[1], padding=2), 2).relu()  # the same as pooling after relu, on a quarter of the entries
+        x = f.max_pool2d(
+            f.conv2d(x, w[0], w[1], padding=2), 2
+        ).relu()  # the same as pooling after relu, on a quarter of the entries
         x = f.max_pool2d(f.conv2d(x, w[2], w[3], padding=2), 2).relu()
         return f.linear(f.linear(x.flatten(1), w[4], w[5]).relu(), w[6], w[7])
 
@@ -235,7 +287,9 @@ def _initial(scale: int, side: int, rng: np.random.Generator) -> tuple[ndarray, 
 def _images(X: ArrayLike, side: int) -> Float[ndarray, "n d"]:
     X = np.ascontiguousarray(X, dtype=np.float32)
     if X.ndim != 2 or len(X) == 0 or X.shape[1] != side * side:
-        raise ValueError(f"X has shape {X.shape}; (n, {side * side}) is needed, one image of {side}×{side} pixels per row")
+        raise ValueError(
+            f"X has shape {X.shape}; (n, {side * side}) is needed, one image of {side}×{side} pixels per row"
+        )
     if not np.isfinite(X).all():
         raise ValueError("X has entries that are not finite")
     return X
@@ -244,5 +298,7 @@ def _images(X: ArrayLike, side: int) -> Float[ndarray, "n d"]:
 def _device(name: str) -> torch.device:
     check.one_of(name, "device", ("cpu", "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device = 'cuda' but this machine has no CUDA device that PyTorch can use; take device='cpu'")
+        raise ValueError(
+            "device = 'cuda' but this machine has no CUDA device that PyTorch can use; take device='cpu'"
+        )
     return torch.device(name)

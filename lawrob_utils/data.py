@@ -114,7 +114,10 @@ def gaussian_mixture(
     >>> bool((sample.X == sample.centres[sample.component]).all())
     True
     """
-    centres, spread = check.matrix(centres, "centres"), check.positive(spread, "spread", zero_allowed=True)
+    centres, spread = (
+        check.matrix(centres, "centres"),
+        check.positive(spread, "spread", zero_allowed=True),
+    )
     k, d = centres.shape
     p = np.full(k, 1 / k) if weights is None else check.vector(weights, "weights", length=k)
     if p.min() < 0 or abs(p.sum() - 1) > 1e-9:
@@ -139,7 +142,9 @@ def random_subspace(d: int, k: int, rng: np.random.Generator) -> Float[ndarray, 
     return np.linalg.qr(_normal(d, k, rng))[0]
 
 
-def sphere_in_subspace(n: int, basis: Float[ndarray, "d k"], rng: np.random.Generator) -> Float[ndarray, "n d"]:
+def sphere_in_subspace(
+    n: int, basis: Float[ndarray, "d k"], rng: np.random.Generator
+) -> Float[ndarray, "n d"]:
     """n independent uniform points on the unit sphere of the subspace that the k columns of `basis` span.
 
     Formula: x = basis·u with u uniform on S^{k−1}. The points lie in R^d, but have only k − 1 dimensions.
@@ -154,11 +159,15 @@ def sphere_in_subspace(n: int, basis: Float[ndarray, "d k"], rng: np.random.Gene
     k = basis.shape[1]
     gap = np.abs(basis.T @ basis - np.eye(k)).max()
     if gap > 1e-9:
-        raise ValueError(f"basis has columns that are not orthonormal (by {gap:.3g}); use random_subspace or numpy.linalg.qr")
+        raise ValueError(
+            f"basis has columns that are not orthonormal (by {gap:.3g}); use random_subspace or numpy.linalg.qr"
+        )
     return sphere(n, k, rng) @ basis.T
 
 
-def gaussian_plus_noise(n: int, d: int, radius: float, rng: np.random.Generator) -> Float[ndarray, "n d"]:
+def gaussian_plus_noise(
+    n: int, d: int, radius: float, rng: np.random.Generator
+) -> Float[ndarray, "n d"]:
     """n independent points x = g + u, g ~ N(0, I_d/d), and u independent of g, uniform on the sphere of this radius.
 
     Raises ValueError if n < 1, d < 1, radius < 0 or rng is not a `numpy.random.Generator`.
@@ -182,7 +191,9 @@ def heavy_tailed(n: int, d: int, dof: float, rng: np.random.Generator) -> Float[
     """
     n, d, rng = check.count(n, "n"), check.count(d, "d"), check.generator(rng)
     if check.positive(dof, "dof") <= 2:
-        raise ValueError(f"dof = {dof}; more than 2 degrees of freedom are needed, or E‖x‖² is infinite")
+        raise ValueError(
+            f"dof = {dof}; more than 2 degrees of freedom are needed, or E‖x‖² is infinite"
+        )
     return rng.standard_t(dof, (n, d)) * np.sqrt((dof - 2) / (dof * d))
 
 
@@ -255,11 +266,15 @@ def signal_plus_noise(
     X, rng = check.matrix(X), check.generator(rng)
     n = X.shape[0]
     signal = check.vector(g(X), "g(X)", length=n, bound=1.0)
-    level = check.vector(sigma(X), "sigma(X)", length=n) if callable(sigma) else np.full(
-        n, check.positive(sigma, "sigma", zero_allowed=True)
+    level = (
+        check.vector(sigma(X), "sigma(X)", length=n)
+        if callable(sigma)
+        else np.full(n, check.positive(sigma, "sigma", zero_allowed=True))
     )
     if level.min() < 0:
-        raise ValueError(f"sigma(X)[{int(level.argmin())}] = {level.min():g}; a noise level cannot be negative")
+        raise ValueError(
+            f"sigma(X)[{int(level.argmin())}] = {level.min():g}; a noise level cannot be negative"
+        )
     top = np.abs(signal) + level
     if top.max() > 1 + 1e-12:
         i = int(top.argmax())
@@ -366,23 +381,32 @@ def _fetch(folder: Path, name: str, sha256: str, mirrors: Sequence[str]) -> None
     failures: list[tuple[str, Exception]] = []
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel("ERROR")  # pooch reports on stderr, which would end up in stored notebook outputs
+    logger.setLevel(
+        "ERROR"
+    )  # pooch reports on stderr, which would end up in stored notebook outputs
     try:
         for base in mirrors:
             try:
                 # pooch writes to a temporary file, checks the hash and only then moves it into place
                 pooch.retrieve(base + name, f"sha256:{sha256}", fname=name, path=folder)
                 return
-            except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
+            except (
+                OSError,
+                ValueError,
+            ) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
                 failures.append((base, error))
     finally:
         logger.setLevel(level)
     told = "; ".join(f"{base}: {_first_line(error)}" for base, error in failures)
-    if failures and all(isinstance(error, ValueError) and "hash" in str(error) for _, error in failures):
+    if failures and all(
+        isinstance(error, ValueError) and "hash" in str(error) for _, error in failures
+    ):
         raise ValueError(
             f"{name} was downloaded but its SHA-256 is not {sha256[:12]}…, so it was thrown away ({told}). {_REMEDY}"
         )
-    raise ConnectionError(f"{name} could not be downloaded ({told}). Connect to the network and try again. {_REMEDY}")
+    raise ConnectionError(
+        f"{name} could not be downloaded ({told}). Connect to the network and try again. {_REMEDY}"
+    )
 
 
 def _pooch() -> ModuleType:
@@ -415,7 +439,9 @@ def _read_idx(folder: Path, name: str) -> ndarray:
 
     path = folder / name
     if not path.is_file():
-        raise FileNotFoundError(f"{name} is not in {folder}, where LAWROB_DATA_DIR points. {_REMEDY}")
+        raise FileNotFoundError(
+            f"{name} is not in {folder}, where LAWROB_DATA_DIR points. {_REMEDY}"
+        )
     packed = path.read_bytes()
     sha256 = hashlib.sha256(packed).hexdigest()
     if sha256 != MNIST_SHA256[name]:

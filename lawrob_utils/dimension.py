@@ -62,7 +62,9 @@ def participation_ratio(X: Float[ndarray, "n d"]) -> Estimate:
     n, d = A.shape
     small = A.T @ A / n if d <= n else A @ A.T / n  # the same eigenvalues but for zeros
     square = float(np.einsum("ij,ij->", small, small))
-    form = np.einsum("ij,ij->i", A @ small, A) if d <= n else n * np.einsum("ij,ij->i", small, small)  # x'Σx
+    form = (
+        np.einsum("ij,ij->i", A @ small, A) if d <= n else n * np.einsum("ij,ij->i", small, small)
+    )  # x'Σx
     squares = np.einsum("ij,ij->i", A, A)
     influence = 2 * trace * (squares - trace) / square - 2 * trace**2 * (form - square) / square**2
     return Estimate(trace**2 / square, float(influence.std() / np.sqrt(n)))
@@ -85,7 +87,9 @@ def _top_eigenpair(A: Float[ndarray, "n d"]) -> tuple[float, Float[ndarray, "d"]
         _, s, V = np.linalg.svd(A, full_matrices=False)
         lam, u = float(s[0] ** 2 / n), V[0]
     else:
-        values, vectors = eigsh(A.T @ A / n, k=1, which="LA", v0=A[np.argmax((A**2).sum(axis=1))], tol=1e-12)
+        values, vectors = eigsh(
+            A.T @ A / n, k=1, which="LA", v0=A[np.argmax((A**2).sum(axis=1))], tol=1e-12
+        )
         lam, u = float(values[0]), vectors[:, 0]
     return lam, u * np.sign(u[np.abs(u).argmax()])
 
@@ -115,7 +119,10 @@ def neighbour_distances(X: Float[ndarray, "n d"], k: int) -> Float[ndarray, "n k
     if k >= n:
         raise ValueError(f"k = {k}; each of {n} points has only {n - 1} neighbours")
     A = X - X.mean(axis=0)
-    norm2, spare = np.einsum("ij,ij->i", A, A), min(n - 1, k + 3)  # a few more, lest rounding drop one
+    norm2, spare = (
+        np.einsum("ij,ij->i", A, A),
+        min(n - 1, k + 3),
+    )  # a few more, lest rounding drop one
     T = np.empty((n, k))
     for start in range(0, n, _BLOCK):
         rows = slice(start, min(start + _BLOCK, n))
@@ -145,7 +152,9 @@ def two_nn(T: Float[ndarray, "n k"], *, discard: float = 0.1) -> Estimate:
     """
     T = _distances(T, at_least=2)
     if not 2 / len(T) <= discard <= 0.9:
-        raise ValueError(f"discard = {discard!r}; a share from {2 / len(T):.2g} (two points) to 0.9 is needed")
+        raise ValueError(
+            f"discard = {discard!r}; a share from {2 / len(T):.2g} (two points) to 0.9 is needed"
+        )
     log_mu = np.log(T[:, 1] / T[:, 0])
 
     def slope(values: Float[ndarray, "m"]) -> float:
@@ -154,7 +163,9 @@ def two_nn(T: Float[ndarray, "n k"], *, discard: float = 0.1) -> Estimate:
         x = np.sort(values)[:keep]
         y = -np.log1p(-np.arange(1, keep + 1) / m)
         if not x.any():
-            raise ValueError("all ratios T_2/T_1 are 1; the points lie on a grid, which is not locally uniform")
+            raise ValueError(
+                "all ratios T_2/T_1 are 1; the points lie on a grid, which is not locally uniform"
+            )
         return float(x @ y / (x @ x))
 
     return _jackknife(slope, log_mu)
@@ -184,23 +195,33 @@ def levina_bickel(T: Float[ndarray, "n k"], k: int | None = None) -> Estimate:
     inverse = np.log(T[:, k - 1, None] / T[:, : k - 1]).mean(axis=1)
     mean = float(inverse.mean())
     if mean == 0:
-        raise ValueError(f"the first {k} neighbours of every point are equally far; such points have no dimension in this sense")
+        raise ValueError(
+            f"the first {k} neighbours of every point are equally far; such points have no dimension in this sense"
+        )
     return Estimate(1 / mean, float(inverse.std(ddof=1) / np.sqrt(len(T)) / mean**2))
 
 
 def _distances(T: Float[ndarray, "n k"], at_least: int) -> Float[ndarray, "n k"]:
     T = check.matrix(T, "T", rows_at_least=40)
     if T.shape[1] < at_least:
-        raise ValueError(f"T has {T.shape[1]} column(s); the distances to at least {at_least} neighbours are needed")
+        raise ValueError(
+            f"T has {T.shape[1]} column(s); the distances to at least {at_least} neighbours are needed"
+        )
     if (T[:, 0] <= 0).any():
         i = int(np.argmin(T[:, 0]))
-        raise ValueError(f"T[{i}, 0] = {T[i, 0]:g}; repeated points have no distance, keep one of each")
+        raise ValueError(
+            f"T[{i}, 0] = {T[i, 0]:g}; repeated points have no distance, keep one of each"
+        )
     if (np.diff(T, axis=1) < 0).any():
-        raise ValueError("T decreases along a row; the distances of a point must be sorted, nearest first")
+        raise ValueError(
+            "T decreases along a row; the distances of a point must be sorted, nearest first"
+        )
     return T
 
 
-def _jackknife(statistic: Callable[[Float[ndarray, "m"]], float], values: Float[ndarray, "n"], groups: int = 20) -> Estimate:
+def _jackknife(
+    statistic: Callable[[Float[ndarray, "m"]], float], values: Float[ndarray, "n"], groups: int = 20
+) -> Estimate:
     """The statistic of all values; its error from leaving out one of `groups` interleaved groups at a time."""
     group = np.arange(len(values)) % groups
     left = np.array([statistic(values[group != g]) for g in range(groups)])
@@ -221,7 +242,9 @@ def widest_linear(X: Float[ndarray, "n d"], j: int = 0) -> OneLipschitz:
     A, _ = _centred(X)
     j = check.count(j, "j", at_least=0)
     if j >= min(A.shape):
-        raise ValueError(f"j = {j}; {A.shape[0]} points in dimension {A.shape[1]} have principal directions 0 to {min(A.shape) - 1}")
+        raise ValueError(
+            f"j = {j}; {A.shape[0]} points in dimension {A.shape[1]} have principal directions 0 to {min(A.shape) - 1}"
+        )
     u = _top_eigenpair(A)[1] if j == 0 else _principal(A, j + 1)[j]
     return OneLipschitz(f"principal direction {j + 1}", lambda Z: Z @ u, "|⟨u, x − x'⟩| ≤ ‖x − x'‖")
 
@@ -248,7 +271,11 @@ def signed_distance(A: Float[ndarray, "m d"], B: Float[ndarray, "l d"]) -> OneLi
     """
     A = check.matrix(A, "A")
     B = check.matrix(B, "B", columns=A.shape[1])
-    return OneLipschitz("between two sets", lambda X: (_to_nearest(X, A) - _to_nearest(X, B)) / 2, "half a difference of distances")
+    return OneLipschitz(
+        "between two sets",
+        lambda X: (_to_nearest(X, A) - _to_nearest(X, B)) / 2,
+        "half a difference of distances",
+    )
 
 
 def _to_nearest(X: Float[ndarray, "n d"], Z: Float[ndarray, "m d"]) -> Float[ndarray, "n"]:
@@ -289,17 +316,28 @@ def widest_cone(X: Float[ndarray, "n d"], *, steps: int = 30) -> OneLipschitz:
         if value > best:
             best, apex = value, z
     apex = apex + middle
-    return OneLipschitz("distance to an apex", lambda Z: np.linalg.norm(Z - apex, axis=1), "the distance to a point")
+    return OneLipschitz(
+        "distance to an apex", lambda Z: np.linalg.norm(Z - apex, axis=1), "the distance to a point"
+    )
 
 
-def _cone_variance(A: Float[ndarray, "n d"], z: Float[ndarray, "d"]) -> tuple[float, Float[ndarray, "d"]]:
+def _cone_variance(
+    A: Float[ndarray, "n d"], z: Float[ndarray, "d"]
+) -> tuple[float, Float[ndarray, "d"]]:
     difference = A - z
     f = np.maximum(np.linalg.norm(difference, axis=1), 1e-300)
     weight = (f - f.mean()) / f
     return float(f.var()), -2 / len(f) * (weight @ difference)
 
 
-def widest_net(X: Float[ndarray, "n d"], rng: np.random.Generator, *, width: int = 16, layers: int = 2, steps: int = 300) -> OneLipschitz:
+def widest_net(
+    X: Float[ndarray, "n d"],
+    rng: np.random.Generator,
+    *,
+    width: int = 16,
+    layers: int = 2,
+    steps: int = 300,
+) -> OneLipschitz:
     """A network trained to have a large variance on the points, 1-Lipschitz because each of its layers is.
 
     f(x) = ⟨a, φ(W_L … φ(W_1 U'x + b_1) … + b_L)⟩: U' projects to the first `width` principal directions, the W_j are square and
@@ -314,15 +352,29 @@ def widest_net(X: Float[ndarray, "n d"], rng: np.random.Generator, *, width: int
     """
     A, trace = _centred(X)
     rng = check.generator(rng)
-    width, layers, steps = check.count(width, "width", at_least=2), check.count(layers, "layers"), check.count(steps, "steps")
+    width, layers, steps = (
+        check.count(width, "width", at_least=2),
+        check.count(layers, "layers"),
+        check.count(steps, "steps"),
+    )
     if width % 2 or min(len(A) - 1, A.shape[1]) < 2:
-        raise ValueError(f"width = {width} in dimension {A.shape[1]}; an even number is needed, and two dimensions or more")
+        raise ValueError(
+            f"width = {width} in dimension {A.shape[1]}; an even number is needed, and two dimensions or more"
+        )
     width = min(width, min(len(A) - 1, A.shape[1]) // 2 * 2)
     middle, U, unit = np.asarray(X, dtype=float).mean(axis=0), _principal(A, width), np.sqrt(trace)
     H = A @ U.T / unit
-    shift = np.where(np.arange(width) % 2, 0.15, -0.15)  # orders a part of the pairs: neither linear nor far from it
-    near_identity = [_polar(np.eye(width) + 0.1 * rng.standard_normal((width, width))) for _ in range(layers)]
-    parts = [*near_identity, *(shift.copy() for _ in range(layers)), _polar(np.eye(1, width) + 0.1 * rng.standard_normal((1, width)))]
+    shift = np.where(
+        np.arange(width) % 2, 0.15, -0.15
+    )  # orders a part of the pairs: neither linear nor far from it
+    near_identity = [
+        _polar(np.eye(width) + 0.1 * rng.standard_normal((width, width))) for _ in range(layers)
+    ]
+    parts = [
+        *near_identity,
+        *(shift.copy() for _ in range(layers)),
+        _polar(np.eye(1, width) + 0.1 * rng.standard_normal((1, width))),
+    ]
     value, step = float(_net_values(H, parts, layers)[-1].var()), 0.3
     gradients = _net_gradient(H, parts, layers)
     for _ in range(steps):
@@ -336,7 +388,11 @@ def widest_net(X: Float[ndarray, "n d"], rng: np.random.Generator, *, width: int
             parts, value, step, gradients = trial, new, 1.3 * step, _net_gradient(H, trial, layers)
         else:
             step /= 2
-    return OneLipschitz("trained MaxMin net", lambda Z: unit * _net_values((Z - middle) @ U.T / unit, parts, layers)[-1][:, 0], "every layer is 1-Lipschitz")
+    return OneLipschitz(
+        "trained MaxMin net",
+        lambda Z: unit * _net_values((Z - middle) @ U.T / unit, parts, layers)[-1][:, 0],
+        "every layer is 1-Lipschitz",
+    )
 
 
 def _net_values(H: ndarray, parts: list[ndarray], layers: int) -> list[ndarray]:
@@ -359,7 +415,9 @@ def _net_gradient(H: ndarray, parts: list[ndarray], layers: int) -> list[ndarray
     for j in reversed(range(layers)):
         before = values[2 * j + 1].reshape(len(f), -1, 2)
         pairs = back.reshape(len(f), -1, 2)
-        back = np.where(before[:, :, :1] <= before[:, :, 1:], pairs, pairs[:, :, ::-1]).reshape(len(f), -1)
+        back = np.where(before[:, :, :1] <= before[:, :, 1:], pairs, pairs[:, :, ::-1]).reshape(
+            len(f), -1
+        )
         weights.append(back.T @ values[2 * j])
         biases.append(back.sum(axis=0))
         back = back @ parts[j]
@@ -392,7 +450,9 @@ class Scale:
     by: str
 
 
-def lipschitz_scale(functions: Sequence[OneLipschitz], choose: Float[ndarray, "m d"], measure: Float[ndarray, "n d"]) -> Scale:
+def lipschitz_scale(
+    functions: Sequence[OneLipschitz], choose: Float[ndarray, "m d"], measure: Float[ndarray, "n d"]
+) -> Scale:
     """The spread std(f) of that function which spreads most over the points `choose`, measured on other points `measure`.
 
     The smallest K with E exp(λ(f − Ef)) ≤ exp(λ²K²/2) for all 1-Lipschitz f is at least std(f) for each of them. Choosing and
@@ -415,7 +475,9 @@ def lipschitz_scale(functions: Sequence[OneLipschitz], choose: Float[ndarray, "m
         raise ValueError("functions is empty; at least one 1-Lipschitz function is needed")
     for f in functions:
         if f.metric != "euclidean":
-            raise ValueError(f"{f.name} is 1-Lipschitz in the {f.metric} metric; K is about Euclidean distance")
+            raise ValueError(
+                f"{f.name} is 1-Lipschitz in the {f.metric} metric; K is about Euclidean distance"
+            )
     best = max(functions, key=lambda f: f(choose).std())
     return Scale(scaled_std(best(measure), 1), best.name)
 
@@ -451,9 +513,13 @@ def separation(X: Float[ndarray, "n d"], labels: Int[ndarray, "n"]) -> Separatio
     labels = np.asarray(check.vector(labels, "labels", length=len(X)))
     names, sizes = np.unique(labels, return_counts=True)
     if len(names) < 2:
-        raise ValueError(f"labels are all {labels[0]:g}; there are no two points of different label")
+        raise ValueError(
+            f"labels are all {labels[0]:g}; there are no two points of different label"
+        )
     if sizes.min() < 2:
-        raise ValueError(f"label {names[sizes.argmin()]:g} occurs once; every label is needed at least twice")
+        raise ValueError(
+            f"label {names[sizes.argmin()]:g} occurs once; every label is needed at least twice"
+        )
     own, other = _nearest_by_label(X, labels)
     nearest, n = np.sort(other), len(X)
     low, high = nearest[int(n / 2 - np.sqrt(n) / 2)], nearest[int(n / 2 + np.sqrt(n) / 2)]
@@ -481,7 +547,9 @@ def _mean_square_between(X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]) 
     return float(total + 2 * (m * squares - s @ s)) / float(m**2 - sum(a[0] ** 2 for a in sums))
 
 
-def _nearest_by_label(X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
+def _nearest_by_label(
+    X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]
+) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
     """For each point the distances to the nearest other point of its own label and to the nearest of another label."""
     order = np.argsort(labels, kind="stable")  # each label is one stretch
     A = (X[order] - X.mean(axis=0)).astype(np.float32)

@@ -23,7 +23,16 @@ from .lipschitz import Bracket, relu_bracket
 if TYPE_CHECKING:
     from .networks import TwoLayer
 
-__all__ = ["FewBitNet", "Rounded", "anneal_signs", "fit_few_bits", "improve_signs", "levels", "quantize", "rounded"]
+__all__ = [
+    "FewBitNet",
+    "Rounded",
+    "anneal_signs",
+    "fit_few_bits",
+    "improve_signs",
+    "levels",
+    "quantize",
+    "rounded",
+]
 
 Activation = Literal["relu", "abs"]
 
@@ -91,12 +100,16 @@ class FewBitNet:
         check.one_of(self.activation, "activation", ("relu", "abs"))
         codes = _integers(self.codes, "codes", self.alphabet)
         if codes.ndim != 2 or 0 in codes.shape:
-            raise ValueError(f"codes has shape {codes.shape}; (k, d) with k, d of at least 1 is needed")
+            raise ValueError(
+                f"codes has shape {codes.shape}; (k, d) with k, d of at least 1 is needed"
+            )
         object.__setattr__(self, "codes", codes)
         if self.skip is not None:
             skip = _integers(self.skip, "skip", self.alphabet)
             if skip.shape != (codes.shape[1],):
-                raise ValueError(f"skip has shape {skip.shape}; ({codes.shape[1]},) is needed, as the rows of codes")
+                raise ValueError(
+                    f"skip has shape {skip.shape}; ({codes.shape[1]},) is needed, as the rows of codes"
+                )
             object.__setattr__(self, "skip", skip)
         object.__setattr__(self, "scale", check.positive(self.scale, "scale"))
         object.__setattr__(self, "skip_weight", check.positive(self.skip_weight, "skip_weight"))
@@ -105,7 +118,9 @@ class FewBitNet:
     @property
     def symbols(self) -> Int[ndarray, "P"]:
         """All integers that have to be named, in one row: the codes, then those of the linear neuron."""
-        return np.append(self.codes.ravel(), [] if self.skip is None else self.skip).astype(np.int64)
+        return np.append(self.codes.ravel(), [] if self.skip is None else self.skip).astype(
+            np.int64
+        )
 
     @property
     def n_parameters(self) -> int:
@@ -206,9 +221,14 @@ def rounded(net: TwoLayer, bits: int) -> Rounded:
     """
     hidden = np.column_stack([net.W, net.b])
     codes = quantize(hidden, bits), quantize(net.a, bits)
-    W, a = (q * (np.abs(w).mean() / np.abs(q).mean()) for q, w in zip(codes, (hidden, net.a), strict=True))
+    W, a = (
+        q * (np.abs(w).mean() / np.abs(q).mean())
+        for q, w in zip(codes, (hidden, net.a), strict=True)
+    )
     coarse = replace(net, W=W[:, :-1], b=W[:, -1], a=a, name=f"{net.name}, {bits} bits")
-    return Rounded(coarse, bits * (W.size + a.size), sum(enumerative_bits(q, levels(bits)) for q in codes))
+    return Rounded(
+        coarse, bits * (W.size + a.size), sum(enumerative_bits(q, levels(bits)) for q in codes)
+    )
 
 
 def fit_few_bits(
@@ -248,18 +268,26 @@ def fit_few_bits(
     n, d = X.shape
     y = check.vector(y, length=n)
     k, steps, lr = check.count(k, "k"), check.count(steps, "steps"), check.positive(lr, "lr")
-    smooth, prune = check.positive(smooth, "smooth", zero_allowed=True), check.positive(prune, "prune", zero_allowed=True)
+    smooth, prune = (
+        check.positive(smooth, "smooth", zero_allowed=True),
+        check.positive(prune, "prune", zero_allowed=True),
+    )
     radius = check.positive(radius, "radius", zero_allowed=True)
     if prune >= 1:
         raise ValueError(f"prune = {prune:g}; a fraction in [0, 1) is needed")
     if radius and (np.abs(y) != 1).any():
-        raise ValueError("y has labels other than +1 and -1; with radius > 0 there are none to certify")
+        raise ValueError(
+            "y has labels other than +1 and -1; with radius > 0 there are none to certify"
+        )
     check.one_of(activation, "activation", ("relu", "abs"))
     top, step = 2 ** check.count(bits, "bits") - 1, STEPS.get(bits)
     if step is None:
         raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
     real = torch.float64
-    inputs, target = torch.tensor(X * math.sqrt(d), dtype=real), torch.tensor(y - y.mean(), dtype=real)
+    inputs, target = (
+        torch.tensor(X * math.sqrt(d), dtype=real),
+        torch.tensor(y - y.mean(), dtype=real),
+    )
     labels = torch.tensor(y, dtype=real)
     a = torch.tensor(_halves(k), dtype=real)
     W = torch.tensor(check.generator(rng).standard_normal((k, d)), dtype=real, requires_grad=True)
@@ -334,12 +362,18 @@ def anneal_signs(
     X = check.matrix(X)
     n, d = X.shape
     y = check.vector(y, length=n)
-    k, sweeps, repel = check.count(k, "k"), check.count(sweeps, "sweeps", at_least=2), check.positive(repel, "repel", zero_allowed=True)
+    k, sweeps, repel = (
+        check.count(k, "k"),
+        check.count(sweeps, "sweeps", at_least=2),
+        check.positive(repel, "repel", zero_allowed=True),
+    )
     check.generator(rng)
     centred, a = y - y.mean(), _halves(k)
     A = (X * centred[:, None]).T @ X
     np.fill_diagonal(A, 0)
-    A /= math.sqrt((A**2).sum(axis=0).mean()) or 1.0  # a random sign vector then feels fields of size 1
+    A /= (
+        math.sqrt((A**2).sum(axis=0).mean()) or 1.0
+    )  # a random sign vector then feels fields of size 1
     linear = np.where(X.T @ centred >= 0, 1.0, -1.0)[None]
     S = np.concatenate([rng.choice([-1.0, 1.0], (k, d)), linear if skip else linear[:0]])
     fields, overlaps = a[:, None] * (S[:k] @ A), S @ S.T / d
@@ -347,12 +381,17 @@ def anneal_signs(
     for T in np.geomspace(0.8, 0.05, sweeps):
         for j in range(k):
             order = rng.permutation(d)
-            threshold = -T / 2 * np.log(1 / rng.random(d) - 1)  # P(threshold < h) = 1/(1 + e^{−2h/T})
+            threshold = (
+                -T / 2 * np.log(1 / rng.random(d) - 1)
+            )  # P(threshold < h) = 1/(1 + e^{−2h/T})
             for start in range(0, d, block):
                 at = order[start : start + block]
                 others = overlaps[j].copy()
                 others[j] = 0
-                change = np.where(fields[j, at] - repel * (others @ S[:, at]) > threshold[at], 1.0, -1.0) - S[j, at]
+                change = (
+                    np.where(fields[j, at] - repel * (others @ S[:, at]) > threshold[at], 1.0, -1.0)
+                    - S[j, at]
+                )
                 at, change = at[change != 0], change[change != 0]
                 if at.size:
                     S[j, at] += change
@@ -364,7 +403,9 @@ def anneal_signs(
     return FewBitNet(q[:k], levels(1), "abs", q[k] if skip else None, name=name).fitted(X, y)
 
 
-def improve_signs(net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], *, rounds: int = 1000) -> FewBitNet:
+def improve_signs(
+    net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], *, rounds: int = 1000
+) -> FewBitNet:
     """The one-bit "abs" net after flips of single signs of its hidden weights, each of which raised Σ(y_i − ȳ)f(x_i)/Lip(f).
 
     Neuron after neuron, the flip that promises most is made if the ratio rises, with Lip(f) = max_σ ‖Σ σ_j q_j‖ as a search over single
@@ -386,7 +427,9 @@ def improve_signs(net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n
     idle, turn = 0, 0
     while idle < k and turn < rounds:
         j, turn = turn % k, turn + 1
-        flipped = np.abs(U[:, j] - 2 * S[j][:, None] * columns) @ centred - np.abs(U[:, j]) @ centred
+        flipped = (
+            np.abs(U[:, j] - 2 * S[j][:, None] * columns) @ centred - np.abs(U[:, j]) @ centred
+        )
         V = np.concatenate([a[:, None] * S, fixed])
         new_lip2 = lip2 - 4 * sigma[j] * V[j] * (sigma @ V) + 4
         promise = (fit + a[j] * flipped) / np.sqrt(np.maximum(new_lip2, 1e-300))
@@ -396,7 +439,9 @@ def improve_signs(net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n
                 break
             V[j, c] *= -1
             new_sigma, true_lip2 = _steepest_signs(V, sigma)
-            if (fit + a[j] * flipped[c]) / math.sqrt(true_lip2) > fit / math.sqrt(lip2) * (1 + 1e-9):
+            if (fit + a[j] * flipped[c]) / math.sqrt(true_lip2) > fit / math.sqrt(lip2) * (
+                1 + 1e-9
+            ):
                 U[:, j] -= 2 * S[j, c] * columns[c]
                 S[j, c] *= -1
                 fit, sigma, lip2, idle = fit + a[j] * flipped[c], new_sigma, true_lip2, 0
@@ -405,10 +450,15 @@ def improve_signs(net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n
     return replace(net, codes=S.astype(np.int64)).fitted(X, y)
 
 
-def _steepest_signs(V: Float[ndarray, "k d"], start: Float[ndarray, "k"] | None) -> tuple[Float[ndarray, "k"], float]:
+def _steepest_signs(
+    V: Float[ndarray, "k d"], start: Float[ndarray, "k"] | None
+) -> tuple[Float[ndarray, "k"], float]:
     """σ ∈ {±1}^k with a large ‖Σ σ_j v_j‖², and that: single flips until none helps, from the top eigenvector, `start` and four random σ."""
     gram = V @ V.T
-    starts = [np.linalg.eigh(gram)[1][:, -1], *np.random.default_rng(0).standard_normal((4, len(gram)))]
+    starts = [
+        np.linalg.eigh(gram)[1][:, -1],
+        *np.random.default_rng(0).standard_normal((4, len(gram))),
+    ]
     best, most = np.ones(len(gram)), -1.0
     for s in starts if start is None else [start, *starts]:
         sigma = np.where(s >= 0, 1.0, -1.0)
@@ -431,9 +481,13 @@ def _halves(k: int) -> Float[ndarray, "k"]:
 def _integers(values: ArrayLike, name: str, alphabet: tuple[int, ...]) -> Int[ndarray, "..."]:
     codes = np.array(values)
     if codes.dtype.kind not in "iu":
-        raise ValueError(f"{name} has dtype {codes.dtype}; integers from the alphabet {alphabet} are needed")
+        raise ValueError(
+            f"{name} has dtype {codes.dtype}; integers from the alphabet {alphabet} are needed"
+        )
     codes = codes.astype(np.int64)
     if not np.isin(codes, alphabet).all():
-        raise ValueError(f"{name} contains {codes[~np.isin(codes, alphabet)][0]}, which is not in the alphabet {alphabet}")
+        raise ValueError(
+            f"{name} contains {codes[~np.isin(codes, alphabet)][0]}, which is not in the alphabet {alphabet}"
+        )
     codes.setflags(write=False)
     return codes

@@ -26,7 +26,9 @@ from .lipschitz import spectral_bound
 # -------------------------------------------------------------------------------------------------- two definitions
 
 
-def tail_bound(t: ArrayLike, d: int, *, c: float = 1.0, L: float = 1.0) -> float | Float[ndarray, "..."]:
+def tail_bound(
+    t: ArrayLike, d: int, *, c: float = 1.0, L: float = 1.0
+) -> float | Float[ndarray, "..."]:
     """2·exp(−d t²/(2cL²)), cut at 1: what c-isoperimetry allows P(|f − E f| ≥ t) to be, for an L-Lipschitz f.
 
     Parameters: t ≥ 0, in units of f, a number or an array; d dimension; c constant of isoperimetry; L = Lip(f).
@@ -45,7 +47,9 @@ def tail_bound(t: ArrayLike, d: int, *, c: float = 1.0, L: float = 1.0) -> float
     return _plain(np.minimum(2 * np.exp(-d * t**2 / (2 * c * L**2)), 1))
 
 
-def mgf_bound(lam: ArrayLike, d: int, *, c: float = 1.0, L: float = 1.0) -> float | Float[ndarray, "..."]:
+def mgf_bound(
+    lam: ArrayLike, d: int, *, c: float = 1.0, L: float = 1.0
+) -> float | Float[ndarray, "..."]:
     """exp(λ²cL²/(2d)): what isoperimetry in its stronger form allows E exp(λ(f − E f)) to be, for an L-Lipschitz f.
 
     It implies `tail_bound` with the same c (Chernoff) and Var f ≤ cL²/d; the tail bound implies it only with 16c.
@@ -79,7 +83,9 @@ class KnownConstant:
         return self.lower == self.upper
 
 
-def known_constant(law: Literal["gaussian", "sphere", "solid_cube", "hamming_cube"], d: int) -> KnownConstant:
+def known_constant(
+    law: Literal["gaussian", "sphere", "solid_cube", "hamming_cube"], d: int
+) -> KnownConstant:
     """What is known of the constant c of the four laws of `lawrob_utils.data` in dimension d, in the form of `mgf_bound`.
 
     Formula: N(0, I/d): c = 1. S^{d−1}: 1 ≤ c ≤ d/(d−1). [0, 1/√d]^d: 1/12 ≤ c ≤ 1/π². {0,1}^d with the normalised
@@ -97,14 +103,32 @@ def known_constant(law: Literal["gaussian", "sphere", "solid_cube", "hamming_cub
     d = check.count(d, "d")
     check.one_of(law, "law", ("gaussian", "sphere", "solid_cube", "hamming_cube"))
     if law == "gaussian":
-        return KnownConstant(law, "euclidean", 1.0, 1.0, "variance of a coordinate", "Gaussian log-Sobolev inequality")
+        return KnownConstant(
+            law,
+            "euclidean",
+            1.0,
+            1.0,
+            "variance of a coordinate",
+            "Gaussian log-Sobolev inequality",
+        )
     if law == "sphere":
         check.count(d, "d", at_least=2)
-        return KnownConstant(law, "euclidean", 1.0, d / (d - 1), "variance of a coordinate", "log-Sobolev inequality of the sphere")
+        return KnownConstant(
+            law,
+            "euclidean",
+            1.0,
+            d / (d - 1),
+            "variance of a coordinate",
+            "log-Sobolev inequality of the sphere",
+        )
     if law == "solid_cube":
         upper_by = "log-Sobolev inequality of the interval"
-        return KnownConstant(law, "euclidean", 1 / 12, 1 / np.pi**2, "variance of a coordinate", upper_by)
-    return KnownConstant(law, "hamming", 0.25, 0.25, "variance of the share of ones", "bounded differences")
+        return KnownConstant(
+            law, "euclidean", 1 / 12, 1 / np.pi**2, "variance of a coordinate", upper_by
+        )
+    return KnownConstant(
+        law, "hamming", 0.25, 0.25, "variance of the share of ones", "bounded differences"
+    )
 
 
 # -------------------------------------------------------------------------------------- functions known to be 1-Lipschitz
@@ -141,7 +165,9 @@ def coordinate(j: int = 0) -> OneLipschitz:
 
     def values(X: Float[ndarray, "n d"]) -> Float[ndarray, "n"]:
         if j >= X.shape[1]:
-            raise ValueError(f"j = {j}; points in dimension {X.shape[1]} have coordinates 0 to {X.shape[1] - 1}")
+            raise ValueError(
+                f"j = {j}; points in dimension {X.shape[1]} have coordinates 0 to {X.shape[1] - 1}"
+            )
         return X[:, j]
 
     return OneLipschitz("coordinate", values, "|x_j − x'_j| ≤ ‖x − x'‖")
@@ -183,7 +209,9 @@ def distance_to_points(Z: Float[ndarray, "m d"]) -> OneLipschitz:
     array([5.])
     """
     Z = check.matrix(Z, "Z")
-    return OneLipschitz("distance to points", lambda X: cdist(X, Z).min(axis=1), "the distance to a set")
+    return OneLipschitz(
+        "distance to points", lambda X: cdist(X, Z).min(axis=1), "the distance to a set"
+    )
 
 
 def distance_to_half_space(u: Float[ndarray, "d"], offset: float = 0.0) -> OneLipschitz:
@@ -198,7 +226,11 @@ def distance_to_half_space(u: Float[ndarray, "d"], offset: float = 0.0) -> OneLi
     if not u.any():
         raise ValueError("u = 0; a half space needs a direction")
     unit = u / np.linalg.norm(u)
-    return OneLipschitz("distance to a half space", lambda X: np.maximum(X @ unit - offset, 0), "the distance to a set")
+    return OneLipschitz(
+        "distance to a half space",
+        lambda X: np.maximum(X @ unit - offset, 0),
+        "the distance to a set",
+    )
 
 
 def random_net(d: int, width: int, rng: np.random.Generator) -> OneLipschitz:
@@ -212,9 +244,17 @@ def random_net(d: int, width: int, rng: np.random.Generator) -> OneLipschitz:
     (2,)
     """
     d, width, rng = check.count(d, "d"), check.count(width, "width"), check.generator(rng)
-    W, b, a = rng.standard_normal((width, d)), rng.standard_normal(width), rng.standard_normal(width)
+    W, b, a = (
+        rng.standard_normal((width, d)),
+        rng.standard_normal(width),
+        rng.standard_normal(width),
+    )
     a /= spectral_bound([W, a[None, :]])
-    return OneLipschitz("random net", lambda X: np.maximum(X @ W.T + b, 0) @ a, "divided by the product of its layers' norms")
+    return OneLipschitz(
+        "random net",
+        lambda X: np.maximum(X @ W.T + b, 0) @ a,
+        "divided by the product of its layers' norms",
+    )
 
 
 def distance_to_half_the_corners() -> OneLipschitz:
@@ -233,15 +273,23 @@ def distance_to_half_the_corners() -> OneLipschitz:
         d = X.shape[1]
         corner = 1 / np.sqrt(d)
         flips = np.maximum(2 * (X > 0).sum(axis=1) - d + 1, 0) // 2  # ⌈S/2⌉ for S > 0
-        prices = np.sort(np.where(X > 0, 4 * corner * X, np.inf), axis=1)  # (x + corner)² − (x − corner)²
+        prices = np.sort(
+            np.where(X > 0, 4 * corner * X, np.inf), axis=1
+        )  # (x + corner)² − (x − corner)²
         total = np.cumsum(prices, axis=1)
-        paid = np.where(flips > 0, np.take_along_axis(total, np.maximum(flips - 1, 0)[:, None], axis=1)[:, 0], 0.0)
+        paid = np.where(
+            flips > 0,
+            np.take_along_axis(total, np.maximum(flips - 1, 0)[:, None], axis=1)[:, 0],
+            0.0,
+        )
         return np.sqrt(((np.abs(X) - corner) ** 2).sum(axis=1) + paid)
 
     return OneLipschitz("distance to half the corners", values, "the distance to a set")
 
 
-def euclidean_family(d: int, rng: np.random.Generator, centre: Float[ndarray, "d"] | float = 0.0) -> tuple[OneLipschitz, ...]:
+def euclidean_family(
+    d: int, rng: np.random.Generator, centre: Float[ndarray, "d"] | float = 0.0
+) -> tuple[OneLipschitz, ...]:
     """Six functions on R^d that are 1-Lipschitz for ‖·‖, for points that lie about as far from `centre` as 1.
 
     The first coordinate; the distance to the half space {Σ_j (x_j − centre_j) ≤ 0}; the norm of the first ⌈d/2⌉ coordinates
@@ -255,7 +303,9 @@ def euclidean_family(d: int, rng: np.random.Generator, centre: Float[ndarray, "d
     d, rng = check.count(d, "d"), check.generator(rng)
     middle = _array(centre, "centre")
     if middle.shape not in ((), (d,)):
-        raise ValueError(f"centre has shape {middle.shape}; one number or d = {d} numbers are needed")
+        raise ValueError(
+            f"centre has shape {middle.shape}; one number or d = {d} numbers are needed"
+        )
     middle = np.broadcast_to(middle, (d,))
     Z = rng.standard_normal((20, d))
     return (
@@ -286,8 +336,15 @@ def hamming_family(d: int, rng: np.random.Generator) -> tuple[OneLipschitz, ...]
         return np.maximum(np.ceil(X.sum(axis=1) - d / 2), 0) / d
 
     return (
-        OneLipschitz("share of ones", lambda X: X.mean(axis=1), "one flip changes it by 1/d", "hamming"),
-        OneLipschitz("distance to corners", lambda X: cdist(X, Z, "cityblock").min(axis=1) / d, "the distance to a set", "hamming"),
+        OneLipschitz(
+            "share of ones", lambda X: X.mean(axis=1), "one flip changes it by 1/d", "hamming"
+        ),
+        OneLipschitz(
+            "distance to corners",
+            lambda X: cdist(X, Z, "cityblock").min(axis=1) / d,
+            "the distance to a set",
+            "hamming",
+        ),
         OneLipschitz("distance to half the cube", to_half, "the distance to a set", "hamming"),
     )
 
@@ -303,7 +360,11 @@ class Estimate:
     error: float | Float[ndarray, "..."]
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} ± {self.error:.2f}" if np.ndim(self.value) == 0 else f"{self.value} ± {self.error}"
+        return (
+            f"{self.value:.2f} ± {self.error:.2f}"
+            if np.ndim(self.value) == 0
+            else f"{self.value} ± {self.error}"
+        )
 
 
 def scaled_std(values: Float[ndarray, "n"], d: int, *, L: float = 1.0) -> Estimate:
@@ -324,7 +385,9 @@ def scaled_std(values: Float[ndarray, "n"], d: int, *, L: float = 1.0) -> Estima
     if s2 == 0:
         return Estimate(0.0, 0.0)
     error = np.sqrt(max(m4 - s2**2, 0.0) / len(v)) / (2 * np.sqrt(s2))
-    return Estimate(float(np.sqrt(s2 * len(v) / (len(v) - 1) * d) / L), float(error * np.sqrt(d) / L))
+    return Estimate(
+        float(np.sqrt(s2 * len(v) / (len(v) - 1) * d) / L), float(error * np.sqrt(d) / L)
+    )
 
 
 def tail(values: Float[ndarray, "n"], t: ArrayLike, *, mean: float | None = None) -> Estimate:
@@ -344,7 +407,9 @@ def tail(values: Float[ndarray, "n"], t: ArrayLike, *, mean: float | None = None
     return Estimate(_plain(p), _plain(np.sqrt(p * (1 - p) / len(v))))
 
 
-def mgf_constant(values: Float[ndarray, "n"], lam: ArrayLike, d: int, *, L: float = 1.0) -> Estimate:
+def mgf_constant(
+    values: Float[ndarray, "n"], lam: ArrayLike, d: int, *, L: float = 1.0
+) -> Estimate:
     """(2d/(λ²L²))·log of the mean of exp(λ(f(x_i) − f̄)), for each λ: under `mgf_bound` its true value is at most c.
 
     For λ → 0 it is d·Var(f)/L². For large λ the mean is carried by the few largest values: where the largest alone
@@ -360,7 +425,9 @@ def mgf_constant(values: Float[ndarray, "n"], lam: ArrayLike, d: int, *, L: floa
     v, lam = _sample(values), _array(lam, "lam")
     d, L = check.count(d, "d"), check.positive(L, "L")
     if (lam == 0).any():
-        raise ValueError("lam = 0; the constant is a ratio whose numerator and denominator both vanish there")
+        raise ValueError(
+            "lam = 0; the constant is a ratio whose numerator and denominator both vanish there"
+        )
     exponent = lam[..., None] * (v - v.mean())
     top = exponent.max(axis=-1)
     weight = np.exp(exponent - top[..., None])
@@ -370,10 +437,15 @@ def mgf_constant(values: Float[ndarray, "n"], lam: ArrayLike, d: int, *, L: floa
     # influence of one value on log mean exp(λv) − λv̄: the mean v̄ is estimated, too
     influence = weight / mean[..., None] - exponent
     error = influence.std(axis=-1) / np.sqrt(len(v))
-    return Estimate(_plain(np.where(known, scale * (top + np.log(mean)), np.nan)), _plain(np.where(known, scale * error, np.nan)))
+    return Estimate(
+        _plain(np.where(known, scale * (top + np.log(mean)), np.nan)),
+        _plain(np.where(known, scale * error, np.nan)),
+    )
 
 
-def tail_constant_at_least(values: Float[ndarray, "n"], d: int, *, L: float = 1.0, confidence: float = 0.99) -> float:
+def tail_constant_at_least(
+    values: Float[ndarray, "n"], d: int, *, L: float = 1.0, confidence: float = 0.99
+) -> float:
     """A number that the smallest c in `tail_bound` exceeds, unless the sample is one of a share 1 − confidence.
 
     A sample can refute a constant and never confirm one: other functions, and rarer points, may be worse.

@@ -178,7 +178,9 @@ class TwoLayerBatch(Sequence[TwoLayer]):
 
 def initial_weights(
     n_nets: int, k: int, d: int, rng: np.random.Generator, input_norm: float = 1.0
-) -> tuple[Float[ndarray, "E k d"], Float[ndarray, "E k"], Float[ndarray, "E k"], Float[ndarray, "E"]]:
+) -> tuple[
+    Float[ndarray, "E k d"], Float[ndarray, "E k"], Float[ndarray, "E k"], Float[ndarray, "E"]
+]:
     """Random weights (W, b, a, c) for E two-layer nets: w_j ~ N(0, I/input_norm²), a_j ~ N(0, 1/k), biases 0.
 
     With ‖x‖ ≈ input_norm every neuron then sees inputs of size about 1, and the net starts with outputs of size about 1.
@@ -266,8 +268,15 @@ def fit_mlp(
         p.requires_grad_()
     mean = X.mean(axis=0)
     spread = float(np.sqrt(((X - mean) ** 2).mean())) or 1.0
-    Xt, yt = torch.tensor((X - mean) / spread, dtype=real), torch.tensor(target, dtype=torch.int64 if loss == "cross-entropy" else real)
-    cost = torch.nn.functional.cross_entropy if loss == "cross-entropy" else (lambda out, t: ((out[:, 0] - t) ** 2).mean())
+    Xt, yt = (
+        torch.tensor((X - mean) / spread, dtype=real),
+        torch.tensor(target, dtype=torch.int64 if loss == "cross-entropy" else real),
+    )
+    cost = (
+        torch.nn.functional.cross_entropy
+        if loss == "cross-entropy"
+        else (lambda out, t: ((out[:, 0] - t) ** 2).mean())
+    )
     adam = torch.optim.Adam(parameters, lr=lr)
     per_epoch = -(-n // batch_size)
     with torch.enable_grad():
@@ -275,10 +284,14 @@ def fit_mlp(
             if t % per_epoch == 0:
                 order = torch.from_numpy(rng.permutation(n))
             rows = order[(t % per_epoch) * batch_size :][:batch_size]
-            adam.param_groups[0]["lr"] = lr * float(np.cos(np.pi * t / (2 * epochs * per_epoch)) ** 2)
+            adam.param_groups[0]["lr"] = lr * float(
+                np.cos(np.pi * t / (2 * epochs * per_epoch)) ** 2
+            )
             out = Xt[rows]
             for i in range(0, len(parameters), 2):
-                out = torch.nn.functional.linear(out.relu() if i else out, parameters[i], parameters[i + 1])
+                out = torch.nn.functional.linear(
+                    out.relu() if i else out, parameters[i], parameters[i + 1]
+                )
             adam.zero_grad()
             cost(out, yt[rows]).backward()
             adam.step()
@@ -295,7 +308,9 @@ def _adam_on_squared_error(X, y, start, rates, tol, dtype):
     W0, b0, a0, c0 = start
     (E, k, d), n = W0.shape, y.shape[1]
     # One flat vector holds all weights (biases as a last column of W), so that Adam is seven calls, whatever the nets.
-    theta = torch.tensor(np.concatenate([np.append(W0, b0[:, :, None], 2).ravel(), a0.ravel(), c0]), dtype=real)
+    theta = torch.tensor(
+        np.concatenate([np.append(W0, b0[:, :, None], 2).ravel(), a0.ravel(), c0]), dtype=real
+    )
     grad, m, v, scale = (torch.zeros_like(theta) for _ in range(4))
 
     def weights(flat):
@@ -323,7 +338,9 @@ def _adam_on_squared_error(X, y, start, rates, tol, dtype):
             torch.sum(r, dim=1, keepdim=True, out=dc)
             torch.bmm(r[:, None], H.mT, out=da)
             torch.mul(a.mT, r[:, None], out=D)
-            torch.ops.aten.threshold_backward.grad_input(D, H, 0, grad_input=D)  # zero where the neuron is off
+            torch.ops.aten.threshold_backward.grad_input(
+                D, H, 0, grad_input=D
+            )  # zero where the neuron is off
             if shared:
                 torch.mm(D.view(E * k, n), X1, out=dW.view(E * k, d + 1))
             else:
@@ -334,7 +351,13 @@ def _adam_on_squared_error(X, y, start, rates, tol, dtype):
             scale.div_((1 - 0.999**t) ** 0.5).add_(1e-8)
             theta.addcdiv_(m, scale, value=-rate / (1 - 0.9**t))
     Wb, a, c = (w.numpy().astype(np.float64) for w in (W, a, c))
-    return Wb[:, :, :d], Wb[:, :, d], a[:, 0], c[:, 0], torch.stack(history).numpy().astype(np.float64)
+    return (
+        Wb[:, :, :d],
+        Wb[:, :, d],
+        a[:, 0],
+        c[:, 0],
+        torch.stack(history).numpy().astype(np.float64),
+    )
 
 
 class _Frozen(torch.nn.Module):
@@ -349,7 +372,9 @@ class _Frozen(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for i in range(self.depth):
-            x = torch.nn.functional.linear(x.relu() if i else x, getattr(self, f"W{i}"), getattr(self, f"b{i}"))
+            x = torch.nn.functional.linear(
+                x.relu() if i else x, getattr(self, f"W{i}"), getattr(self, f"b{i}")
+            )
         return x[:, 0] if self.squeeze else x
 
 
@@ -374,7 +399,9 @@ def _points_like(X: Float[ndarray, "... n d"], most: int = 256) -> Float[ndarray
     """Up to `most` of the points, and as many normal ones of the same root mean square norm, drawn with a fixed seed."""
     X = X[..., :most, :]
     norm = np.sqrt((X**2).sum(axis=-1).mean()) or 1.0
-    return np.concatenate([X, np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[-1]), X.shape)], axis=-2)
+    return np.concatenate(
+        [X, np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[-1]), X.shape)], axis=-2
+    )
 
 
 def _starts(starts: ArrayLike | None, d: int) -> Float[ndarray, "m d"]:
@@ -394,10 +421,14 @@ def _shared_or_stacked(X, y, n_nets):
         n = len(X)
     if y.ndim == 2:
         if E is not None and len(y) != E:
-            raise ValueError(f"X holds {E} data sets but y has {len(y)} rows; one row of labels per data set is needed")
+            raise ValueError(
+                f"X holds {E} data sets but y has {len(y)} rows; one row of labels per data set is needed"
+            )
         E = len(y)
         if y.shape[1] != n:
-            raise ValueError(f"y has shape {y.shape}; each of its rows needs {n} entries, one per point")
+            raise ValueError(
+                f"y has shape {y.shape}; each of its rows needs {n} entries, one per point"
+            )
         y = check.vector(y.ravel(), "y").reshape(E, n)
     else:
         y = check.vector(y, "y", length=n)
@@ -405,19 +436,25 @@ def _shared_or_stacked(X, y, n_nets):
     if E is None:
         E = n_nets
     elif n_nets not in (1, E):
-        raise ValueError(f"n_nets = {n_nets} but X or y bring {E} data sets; leave n_nets out or set it to {E}")
+        raise ValueError(
+            f"n_nets = {n_nets} but X or y bring {E} data sets; leave n_nets out or set it to {E}"
+        )
     return X, np.broadcast_to(y, (E, n)).copy(), E
 
 
 def _class_numbers(y: ArrayLike, n: int) -> Int[ndarray, "n"]:
     v = check.vector(y, "y", length=n)
     if (v != np.round(v)).any() or v.min() < 0:
-        raise ValueError("y must hold class numbers 0, 1, 2, … for the cross-entropy loss; for real labels use loss='squared'")
+        raise ValueError(
+            "y must hold class numbers 0, 1, 2, … for the cross-entropy loss; for real labels use loss='squared'"
+        )
     return v.astype(np.int64)
 
 
 def _torch_dtype(dtype: DType) -> torch.dtype:
-    return {"float32": torch.float32, "float64": torch.float64}[check.one_of(dtype, "dtype", ("float32", "float64"))]
+    return {"float32": torch.float32, "float64": torch.float64}[
+        check.one_of(dtype, "dtype", ("float32", "float64"))
+    ]
 
 
 def _frozen(v: ndarray) -> ndarray:

@@ -71,7 +71,9 @@ def use_style() -> None:
     )
 
 
-def end_label(line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **style: Any) -> Annotation:
+def end_label(
+    line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **style: Any
+) -> Annotation:
     """Write `text` in the line's colour at its last point, dx and dy points (1/72 inch) away: a direct label.
 
     Parameters: line from `ax.plot`, on an Axes; style is passed to `Axes.annotate`.
@@ -85,7 +87,9 @@ def end_label(line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **st
     if len(x) == 0:
         raise ValueError("line has no points; there is no end to label")
     defaults = {"color": line.get_color(), "va": "center", "ha": "left", "annotation_clip": False}
-    return axes.annotate(text, (x[-1], y[-1]), xytext=(dx, dy), textcoords="offset points", **{**defaults, **style})
+    return axes.annotate(
+        text, (x[-1], y[-1]), xytext=(dx, dy), textcoords="offset points", **{**defaults, **style}
+    )
 
 
 def lip_against_P(
@@ -111,13 +115,29 @@ def lip_against_P(
     n, d, floor = check.count(n, "n"), check.count(d, "d"), check.positive(floor, "floor")
     for name, (low, high) in (("xlim", xlim), ("ylim", ylim)):
         if not 0 < low < high:
-            raise ValueError(f"{name} = {(low, high)}; two positive numbers, the smaller one first, are needed")
+            raise ValueError(
+                f"{name} = {(low, high)}; two positive numbers, the smaller one first, are needed"
+            )
     P = np.geomspace(*xlim, 300)
     (law,) = ax.plot(P, law_curve(n, d, P), color=INK, ls="-")
     line = ax.axhline(floor, color=GREY, lw=1.2, ls=(0, (5, 3)))
     for place, name in ((n, "$n$"), (n * d, "$nd$")):
         ax.axvline(place, color=GREY, lw=1, ls=":")
-        ax.annotate(name, (place, 1), xycoords=("data", "axes fraction"), xytext=(0, 2), textcoords="offset points", ha="center")
-    ax.set(xscale="log", yscale="log", xlim=xlim, ylim=ylim, xlabel="parameters $P$", ylabel=r"Lipschitz constant$\,/\,\varepsilon$")
+        ax.annotate(
+            name,
+            (place, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+        )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=xlim,
+        ylim=ylim,
+        xlabel="parameters $P$",
+        ylabel=r"Lipschitz constant$\,/\,\varepsilon$",
+    )
     ax.minorticks_off()
     return law, line

@@ -87,7 +87,8 @@ class Estimate:
 
 
 def finite_class(
-    F: Float[ndarray, "N n"] | Iterable[Float[ndarray, "b n"] | Callable[[Float[ndarray, "n d"]], Float[ndarray, "n"]]],
+    F: Float[ndarray, "N n"]
+    | Iterable[Float[ndarray, "b n"] | Callable[[Float[ndarray, "n d"]], Float[ndarray, "n"]]],
     *,
     draws: int,
     rng: np.random.Generator,
@@ -115,7 +116,9 @@ def finite_class(
         if signs is None:
             signs = random_signs(draws * n, rng).reshape(draws, n)
         elif n != signs.shape[1]:
-            raise ValueError(f"F has blocks of {signs.shape[1]} and of {n} points; all functions need the same points")
+            raise ValueError(
+                f"F has blocks of {signs.shape[1]} and of {n} points; all functions need the same points"
+            )
         sums = signs @ values.T
         if absolute:
             np.abs(sums, out=sums)
@@ -131,7 +134,9 @@ def _blocks(F: object, X: Float[ndarray, "n d"] | None) -> Iterator[Float[ndarra
         yield from _rows(F)
         return
     if not isinstance(F, Iterable):
-        raise ValueError(f"F is a {type(F).__name__}; a matrix of values, or an iterable of matrices or functions, is needed")
+        raise ValueError(
+            f"F is a {type(F).__name__}; a matrix of values, or an iterable of matrices or functions, is needed"
+        )
     points = None if X is None else check.matrix(X)
     waiting: list[Float[ndarray, "n"]] = []
     for item in F:
@@ -151,7 +156,9 @@ def _blocks(F: object, X: Float[ndarray, "n d"] | None) -> Iterator[Float[ndarra
 def _rows(values: object) -> Iterator[Float[ndarray, "b n"]]:
     V = np.asarray(values)
     if V.ndim != 2 or 0 in V.shape:
-        raise ValueError(f"F has values of shape {V.shape}; one row a function and one column a point are needed, none of them 0")
+        raise ValueError(
+            f"F has values of shape {V.shape}; one row a function and one column a point are needed, none of them 0"
+        )
     for start in range(0, len(V), _BLOCK):
         yield check.matrix(V[start : start + _BLOCK], "F")
 
@@ -159,7 +166,9 @@ def _rows(values: object) -> Iterator[Float[ndarray, "b n"]]:
 # ------------------------------------------------------------------------------------------------------ linear classes
 
 
-def linear_class(Z: Float[ndarray, "n P"], L: float, *, draws: int, rng: np.random.Generator) -> Estimate:
+def linear_class(
+    Z: Float[ndarray, "n P"], L: float, *, draws: int, rng: np.random.Generator
+) -> Estimate:
     """R({x ↦ ⟨w, Πx⟩ : ‖w‖ ≤ L}) = (L/n) E‖Σ s_i Πx_i‖ for the given points; exact for each draw of the signs.
 
     Parameters: Z the rows Πx_i, for instance the first P coordinates; L ≥ 0; draws ≥ 2; rng.
@@ -235,7 +244,9 @@ def lipschitz_supremum(X: Float[ndarray, "n d"], s: Float[ndarray, "n"], L: floa
     return _matching(cdist(X, X), s, L)
 
 
-def lipschitz_maximizer(X: Float[ndarray, "n d"], s: Float[ndarray, "n"], L: float) -> Float[ndarray, "n"]:
+def lipschitz_maximizer(
+    X: Float[ndarray, "n d"], s: Float[ndarray, "n"], L: float
+) -> Float[ndarray, "n"]:
     """Values f(x_i) of an L-Lipschitz f with |f| ≤ 1 that maximises Σ s_i f(x_i), by linear programming (HiGHS).
 
     By McShane's theorem the values at the points are all that matters: they extend to R^d whenever they are L-Lipschitz on
@@ -277,15 +288,21 @@ def lipschitz_ball(
     suprema = []
     for _ in range(draws):
         s = random_signs(len(X), rng)
-        suprema.append(_matching(D, s, L) if method == "matching" else s @ _programme(D, s, L) / len(X))
+        suprema.append(
+            _matching(D, s, L) if method == "matching" else s @ _programme(D, s, L) / len(X)
+        )
     return Estimate(np.array(suprema))
 
 
-def _ball(X: object, s: object, L: float) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"], float]:
+def _ball(
+    X: object, s: object, L: float
+) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"], float]:
     X, L = check.matrix(X), check.positive(L, "L", zero_allowed=True)  # type: ignore[arg-type]
     s = check.vector(s, "s", length=len(X))  # type: ignore[arg-type]
     if (np.abs(s) != 1).any():
-        raise ValueError(f"s[{int((np.abs(s) != 1).argmax())}] = {s[np.abs(s) != 1][0]:g}; signs are +1 or -1")
+        raise ValueError(
+            f"s[{int((np.abs(s) != 1).argmax())}] = {s[np.abs(s) != 1][0]:g}; signs are +1 or -1"
+        )
     return X, s, L
 
 
@@ -302,11 +319,16 @@ def _programme(D: Float[ndarray, "n n"], s: Float[ndarray, "n"], L: float) -> Fl
     f = s.copy()
     if len(i):
         row = np.arange(len(i))
-        entries = np.repeat([1.0, -1.0], len(i)), (np.tile(row, 2), np.concatenate([plus[i], minus[j]]))
+        entries = (
+            np.repeat([1.0, -1.0], len(i)),
+            (np.tile(row, 2), np.concatenate([plus[i], minus[j]])),
+        )
         A = coo_array(entries, shape=(len(i), len(s))).tocsr()
         solved = linprog(-s, A_ub=A, b_ub=reach[i, j], bounds=(-1, 1), method="highs")
         if not solved.success:
-            raise RuntimeError(f"the linear programme with {len(s)} points and {len(i)} constraints failed: {solved.message}")
+            raise RuntimeError(
+                f"the linear programme with {len(s)} points and {len(i)} constraints failed: {solved.message}"
+            )
         f = solved.x
     if len(plus) == 0:
         return np.full(len(s), -1.0)
@@ -366,10 +388,14 @@ def massart_bound(log_N: float, n: int, *, radius: float = 1.0) -> float:
     0.2757
     """
     log_N, n = check.positive(log_N, "log_N", zero_allowed=True), check.count(n, "n")
-    return float(check.positive(radius, "radius", zero_allowed=True) * np.sqrt(2 * (log_N + np.log(2)) / n))
+    return float(
+        check.positive(radius, "radius", zero_allowed=True) * np.sqrt(2 * (log_N + np.log(2)) / n)
+    )
 
 
-def isoperimetric_bound(log_N: float, n: int, d: int, L: float, *, k: int = 1, c: float = 1.0) -> float:
+def isoperimetric_bound(
+    log_N: float, n: int, d: int, L: float, *, k: int = 1, c: float = 1.0
+) -> float:
     """√(k/n) + L√(2c(log_N + log 2)/(nd)) ≥ R(F), averaged over the points, for N functions, L-Lipschitz, |f| ≤ 1.
 
     The points come from a mixture of k laws with E exp(λ(f − Ef)) ≤ exp(λ²cL²/(2d)) for every L-Lipschitz f: c = 1 for
@@ -384,12 +410,22 @@ def isoperimetric_bound(log_N: float, n: int, d: int, L: float, *, k: int = 1, c
     >>> round(isoperimetric_bound(np.log(1000), 200, 100, 2.0), 4), round(isoperimetric_bound(np.log(1000), 200, 100, 2.0, k=0), 4)
     (0.1259, 0.0551)
     """
-    log_N, n, d = check.positive(log_N, "log_N", zero_allowed=True), check.count(n, "n"), check.count(d, "d")
-    L, k, c = check.positive(L, "L", zero_allowed=True), check.count(k, "k", at_least=0), check.positive(c, "c")
+    log_N, n, d = (
+        check.positive(log_N, "log_N", zero_allowed=True),
+        check.count(n, "n"),
+        check.count(d, "d"),
+    )
+    L, k, c = (
+        check.positive(L, "L", zero_allowed=True),
+        check.count(k, "k", at_least=0),
+        check.positive(c, "c"),
+    )
     return float(np.sqrt(k / n) + L * np.sqrt(2 * c * (log_N + np.log(2)) / (n * d)))
 
 
-def gap_bound(complexity: float, n: int, *, slope: float = 1.0, span: float = 1.0, delta: float = 0.05) -> float:
+def gap_bound(
+    complexity: float, n: int, *, slope: float = 1.0, span: float = 1.0, delta: float = 0.05
+) -> float:
     """2·slope·complexity + span·√(log(1/δ)/(2n)) ≥ sup_f (expected loss − mean loss on n points), with probability ≥ 1 − δ.
 
     Parameters: complexity R(F) averaged over the points; slope of the loss in the prediction; span of the values that the
@@ -403,12 +439,24 @@ def gap_bound(complexity: float, n: int, *, slope: float = 1.0, span: float = 1.
     0.2387
     """
     n, delta = check.count(n, "n"), _probability(delta)
-    R, slope, span = (check.positive(v, a, zero_allowed=True) for v, a in ((complexity, "complexity"), (slope, "slope"), (span, "span")))
+    R, slope, span = (
+        check.positive(v, a, zero_allowed=True)
+        for v, a in ((complexity, "complexity"), (slope, "slope"), (span, "span"))
+    )
     return float(2 * slope * R + span * np.sqrt(np.log(1 / delta) / (2 * n)))
 
 
 def lipschitz_floor(
-    eps: float, log_N: float, n: int, d: int, *, slope: float = 1.0, span: float = 1.0, k: int = 1, c: float = 1.0, delta: float = 0.05
+    eps: float,
+    log_N: float,
+    n: int,
+    d: int,
+    *,
+    slope: float = 1.0,
+    span: float = 1.0,
+    k: int = 1,
+    c: float = 1.0,
+    delta: float = 0.05,
 ) -> float:
     """The L at which `gap_bound` of `isoperimetric_bound` equals eps, or 0 if it is above eps for every L.
 
@@ -424,7 +472,9 @@ def lipschitz_floor(
     137.3
     """
     eps, slope = check.positive(eps, "eps"), check.positive(slope, "slope")
-    rest = eps - gap_bound(isoperimetric_bound(log_N, n, d, 0.0, k=k, c=c), n, slope=slope, span=span, delta=delta)
+    rest = eps - gap_bound(
+        isoperimetric_bound(log_N, n, d, 0.0, k=k, c=c), n, slope=slope, span=span, delta=delta
+    )
     per_unit = isoperimetric_bound(log_N, n, d, 1.0, k=0, c=c)
     return max(rest, 0.0) / (2 * slope * per_unit)
 

@@ -23,7 +23,17 @@ from .lipschitz import sdp_certificate
 if TYPE_CHECKING:
     from .networks import TwoLayer
 
-__all__ = ["Caps", "RobustFit", "certified", "certified_radius", "fit_robustly", "grouped_caps", "smallest_width", "span_attack", "widths"]
+__all__ = [
+    "Caps",
+    "RobustFit",
+    "certified",
+    "certified_radius",
+    "fit_robustly",
+    "grouped_caps",
+    "smallest_width",
+    "span_attack",
+    "widths",
+]
 
 
 def span_attack(
@@ -51,10 +61,30 @@ def span_attack(
     Raises ValueError for shapes that do not fit, labels other than ±1, or settings outside their range.
     """
     X, y = _labelled(X, y)
-    r, steps, restarts = check.positive(r, "r"), check.count(steps, "steps"), check.count(restarts, "restarts")
+    r, steps, restarts = (
+        check.positive(r, "r"),
+        check.count(steps, "steps"),
+        check.count(restarts, "restarts"),
+    )
     check.generator(rng)
     W, b, a = (_float32(v) for v in (net.W, net.b, net.a))
-    return _attack(W, b, a, float(net.c), _float32(check.matrix(X, columns=net.W.shape[1])), _float32(y), r, rng, steps, restarts, stop_below).cpu().numpy()
+    return (
+        _attack(
+            W,
+            b,
+            a,
+            float(net.c),
+            _float32(check.matrix(X, columns=net.W.shape[1])),
+            _float32(y),
+            r,
+            rng,
+            steps,
+            restarts,
+            stop_below,
+        )
+        .cpu()
+        .numpy()
+    )
 
 
 def _attack(W, b, a, c, X, y, r, rng, steps, restarts, stop_below=0.0):
@@ -69,9 +99,15 @@ def _attack(W, b, a, c, X, y, r, rng, steps, restarts, stop_below=0.0):
             alive = torch.nonzero(worst > 0)[:, 0]
             if len(alive) == 0 or len(alive) < stop_below * len(X) - 1e-9:
                 break
-            first = _float32(rng.random((len(alive), len(W)), dtype=np.float32) < 0.5) if restart else None
+            first = (
+                _float32(rng.random((len(alive), len(W)), dtype=np.float32) < 0.5)
+                if restart
+                else None
+            )
             V, _ = _descend(W, G, a, U[alive], y[alive], r, steps, first)
-            worst[alive] = torch.minimum(worst[alive], y[alive] * ((U[alive] + V).clamp_min(0) @ a + c))
+            worst[alive] = torch.minimum(
+                worst[alive], y[alive] * ((U[alive] + V).clamp_min(0) @ a + c)
+            )
     return worst
 
 
@@ -83,10 +119,18 @@ def _descend(W, G, a, U, y, r, steps, first=None):
     for t in range(steps):
         B = ya * ((U + V) > 0) if t or first is None else ya * first
         BG = B @ G if G is not None else (B @ W) @ W.T
-        length = (B * BG).sum(dim=1, keepdim=True).clamp_min_(1e-20).rsqrt_().mul_(r * (steps - t) / steps)
+        length = (
+            (B * BG)
+            .sum(dim=1, keepdim=True)
+            .clamp_min_(1e-20)
+            .rsqrt_()
+            .mul_(r * (steps - t) / steps)
+        )
         beta.addcmul_(B, length)
         V.addcmul_(BG, length)
-        inside = (beta * V).sum(dim=1, keepdim=True).clamp_min_(1e-20).rsqrt_().mul_(r).clamp_max_(1)
+        inside = (
+            (beta * V).sum(dim=1, keepdim=True).clamp_min_(1e-20).rsqrt_().mul_(r).clamp_max_(1)
+        )
         beta.mul_(inside)
         V.mul_(inside)
     return V, beta
@@ -95,7 +139,9 @@ def _descend(W, G, a, U, y, r, steps, first=None):
 # ---------------------------------------------------------------------------------------------------------- certificates
 
 
-def certified(net: TwoLayer, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], r: float, *, local: int = 0) -> Bool[ndarray, "n"]:
+def certified(
+    net: TwoLayer, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], r: float, *, local: int = 0
+) -> Bool[ndarray, "n"]:
     """Where y_i·f(x_i) > r·L: f then has the sign y_i on the whole ball of radius r around x_i.
 
     L is the certified upper bound of Lip(f) over R^d; for up to `local` of the points that this leaves open, one after the other, the
@@ -112,7 +158,9 @@ def certified(net: TwoLayer, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], r
     return proved
 
 
-def certified_radius(net: TwoLayer, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], share: float = 1.0) -> float:
+def certified_radius(
+    net: TwoLayer, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], share: float = 1.0
+) -> float:
     """The radius at which `share` of the points are robust, with proof: a quantile of y_i·f(x_i), over the upper bound of Lip(f); at least 0.
 
     Raises ValueError for shapes that do not fit, labels other than ±1, or a share outside (0, 1].
@@ -134,7 +182,9 @@ class Caps(NamedTuple):
     bits: int
 
 
-def grouped_caps(X: Float[ndarray, "n d"], y: Float[ndarray, "n"], k: int, *, bits: int = 0, share: float = 1.0) -> Caps:
+def grouped_caps(
+    X: Float[ndarray, "n d"], y: Float[ndarray, "n"], k: int, *, bits: int = 0, share: float = 1.0
+) -> Caps:
     """f(x) = Σ_j max(0, ⟨c_j, x⟩ − t) − θ: k unit vectors, each in the middle of a group of points with label +1.
 
     c_j is the vector of smallest norm with ⟨c_j, x_i⟩ = 1 on its group (the sum of the group if it has d/2 points or more), rounded to b bits a
@@ -156,13 +206,19 @@ def grouped_caps(X: Float[ndarray, "n d"], y: Float[ndarray, "n"], k: int, *, bi
     positive, negative = np.flatnonzero(y > 0), np.flatnonzero(y < 0)
     k = check.count(k, "k")
     if not 0 < k <= len(positive) or not len(negative):
-        raise ValueError(f"k = {k}; y has {len(positive)} labels +1 and {len(negative)} labels -1, and 1 ≤ k ≤ the first number is needed")
+        raise ValueError(
+            f"k = {k}; y has {len(positive)} labels +1 and {len(negative)} labels -1, and 1 ≤ k ≤ the first number is needed"
+        )
     groups = np.array_split(positive, k)
     C = np.stack([_middle(X[group]) for group in groups])
     C = quantize(C, bits).astype(float) if bits else C
     C /= np.linalg.norm(C, axis=1, keepdims=True)
     own = np.concatenate([X[group] @ c for group, c in zip(groups, C, strict=True)])
-    s, m = _widest_gap(np.sort(own), np.sort((X[negative] @ C.T).max(axis=1))[::-1], len(X) - math.ceil(_share(share) * len(X) - 1e-9))
+    s, m = _widest_gap(
+        np.sort(own),
+        np.sort((X[negative] @ C.T).max(axis=1))[::-1],
+        len(X) - math.ceil(_share(share) * len(X) - 1e-9),
+    )
     gap = max(s - m, 0.0)
     name = f"{k} caps" + (f" of {bits} bit{'s' * (bits > 1)}" if bits else "")
     net = TwoLayer(C, np.full(k, -(s + m) / 2), np.ones(k), -max(gap, 1e-9) * 1e-6, name)
@@ -177,7 +233,11 @@ def _middle(group: Float[ndarray, "m d"]) -> Float[ndarray, "d"]:
 
 def _widest_gap(own: ndarray, others: ndarray, dropped: int) -> tuple[float, float]:
     """max over i + j = dropped of own[i] − others[j], for own increasing and others decreasing."""
-    pairs = [(own[i], others[dropped - i]) for i in range(dropped + 1) if i < len(own) and dropped - i < len(others)]
+    pairs = [
+        (own[i], others[dropped - i])
+        for i in range(dropped + 1)
+        if i < len(own) and dropped - i < len(others)
+    ]
     s, m = max(pairs, key=lambda pair: pair[0] - pair[1])
     return float(s), float(m)
 
@@ -230,15 +290,33 @@ def fit_robustly(
 
     X, y = _labelled(X, y)
     (n, d), k, r = X.shape, check.count(k, "k"), check.positive(r, "r")
-    steps, inner, lr, share = check.count(steps, "steps"), check.count(inner, "inner"), check.positive(lr, "lr"), _share(share)
+    steps, inner, lr, share = (
+        check.count(steps, "steps"),
+        check.count(inner, "inner"),
+        check.positive(lr, "lr"),
+        _share(share),
+    )
     check.generator(rng), check.one_of(start, "start", ("random", "caps"))
     if bits not in (0, 1, 2, 3, 4):
         raise ValueError(f"bits = {bits}; 0 (real weights) or 1 to 4 are possible")
-    Xt, yt, signs = _float32(X), _float32(y), _float32(np.where(np.arange(k) < (k + 1) // 2, 1.0, -1.0))
+    Xt, yt, signs = (
+        _float32(X),
+        _float32(y),
+        _float32(np.where(np.arange(k) < (k + 1) // 2, 1.0, -1.0)),
+    )
     W, b0 = _start(X, y, k, start, rng)
     few = (1,) if bits else (k,)
-    P = [_float32(W), torch.full(few, b0), torch.full(few, math.log(10.0)), torch.zeros(1)]  # W, b_j, log|a_j|, c
-    M, S, rates = [torch.zeros_like(p) for p in P], [torch.zeros_like(p) for p in P], (1.0, 0.15, 1.0, 1.0)
+    P = [
+        _float32(W),
+        torch.full(few, b0),
+        torch.full(few, math.log(10.0)),
+        torch.zeros(1),
+    ]  # W, b_j, log|a_j|, c
+    M, S, rates = (
+        [torch.zeros_like(p) for p in P],
+        [torch.zeros_like(p) for p in P],
+        (1.0, 0.15, 1.0, 1.0),
+    )
 
     def weights():
         Q = _rounded(P[0], bits) if bits else P[0] / math.sqrt(d)
@@ -269,7 +347,12 @@ def fit_robustly(
             dQ = D.T @ Xt + (D.T @ beta) @ Q
             Z = P[0] / math.sqrt(d)
             da = (g @ H) * a
-            gradients = [dQ - (dQ * Z).sum(dim=1, keepdim=True) * Z, D.sum(dim=0), da, g.sum()[None]]
+            gradients = [
+                dQ - (dQ * Z).sum(dim=1, keepdim=True) * Z,
+                D.sum(dim=0),
+                da,
+                g.sum()[None],
+            ]
             if bits:
                 gradients[1:3] = [gradients[1].sum()[None], da.sum()[None]]
             rate = lr * math.cos(math.pi * t / (2 * steps)) ** 2 / (1 - 0.9 ** (t + 1))
@@ -282,7 +365,9 @@ def fit_robustly(
             t, robust = steps, standing(0.5 * share)
         Q, b, a, c = (v.double().cpu().numpy() for v in weights())
     name = f"robust net, k = {k}" + (f", {bits} bit{'s' * (bits > 1)}" if bits else "")
-    return RobustFit(TwoLayer(Q, b, a, float(c[0]), name), robust, t, bits * k * d + 64 if bits else 0)
+    return RobustFit(
+        TwoLayer(Q, b, a, float(c[0]), name), robust, t, bits * k * d + 64 if bits else 0
+    )
 
 
 def _rounded(W, bits):
@@ -290,7 +375,9 @@ def _rounded(W, bits):
     from ._torch import torch
 
     top = 2**bits - 1
-    Q = (2 * torch.floor(W / (STEPS[bits] * W.square().mean(dim=1, keepdim=True).sqrt())) + 1).clamp_(-top, top)
+    Q = (
+        2 * torch.floor(W / (STEPS[bits] * W.square().mean(dim=1, keepdim=True).sqrt())) + 1
+    ).clamp_(-top, top)
     return Q / Q.norm(dim=1, keepdim=True)
 
 
@@ -318,10 +405,14 @@ def widths(most: int) -> tuple[int, ...]:
     (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 19)
     """
     most = check.count(most, "most")
-    return tuple(sorted({k for j in range(8 * most.bit_length() + 1) if (k := round(2 ** (j / 8))) <= most}))
+    return tuple(
+        sorted({k for j in range(8 * most.bit_length() + 1) if (k := round(2 ** (j / 8))) <= most})
+    )
 
 
-def smallest_width(succeeds: Callable[[int], bool], ladder: Sequence[int], guess: float) -> tuple[int | None, int | None]:
+def smallest_width(
+    succeeds: Callable[[int], bool], ladder: Sequence[int], guess: float
+) -> tuple[int | None, int | None]:
     """The first rung of the ladder at which `succeeds` is true, supposing that it is true from there on; and the rung below, which failed.
 
     From the rung nearest to the guess it goes up or down by growing strides until it has both answers, then bisects. Each rung is asked once.

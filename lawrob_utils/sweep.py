@@ -43,7 +43,11 @@ def points(grid: Grid) -> list[Row]:
     The last parameter changes fastest. A mapping need not have all parameters; the table leaves those cells empty.
     Raises ValueError for an empty grid, a value that is no JSON scalar, or a row that comes twice.
     """
-    rows = [dict(zip(axes, map(_scalar, values), strict=True)) for axes in _axes(grid) for values in itertools.product(*axes.values())]
+    rows = [
+        dict(zip(axes, map(_scalar, values), strict=True))
+        for axes in _axes(grid)
+        for values in itertools.product(*axes.values())
+    ]
     seen: set[str] = set()
     for row in rows:
         if _key(row) in seen:
@@ -60,7 +64,12 @@ def generator(seed: int, parameters: Mapping[str, Scalar]) -> np.random.Generato
     So it depends on nothing else: not on the order of the rows, the number of processes or the machine. (1 and 1.0 differ.)
     `sweep` gives every row its own. Rows that must share data draw them from `generator(seed, {"n": n, "d": d})`, say.
     """
-    text = canonical({"seed": check.count(seed, "seed", at_least=0), "parameters": {k: _scalar(v) for k, v in parameters.items()}})
+    text = canonical(
+        {
+            "seed": check.count(seed, "seed", at_least=0),
+            "parameters": {k: _scalar(v) for k, v in parameters.items()},
+        }
+    )
     return np.random.default_rng(np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4"))
 
 
@@ -95,13 +104,33 @@ def sweep(
     raised or a worker or the scheduler was lost. Rows finished before that are in the journal.
     """
     wanted = points(grid)
-    check.count(seed, "seed", at_least=0), check.count(jobs, "jobs"), check.one_of(device, "device", DEVICES)
-    plan = {"row": f"{row.__module__}.{row.__qualname__}", "seed": seed, "device": device, "grid": _axes(grid)}
-    with workers(jobs, dask, device) as pool, _recording(folder, plan, resume, regrid) as (done, keep, earlier):
+    (
+        check.count(seed, "seed", at_least=0),
+        check.count(jobs, "jobs"),
+        check.one_of(device, "device", DEVICES),
+    )
+    plan = {
+        "row": f"{row.__module__}.{row.__qualname__}",
+        "seed": seed,
+        "device": device,
+        "grid": _axes(grid),
+    }
+    with (
+        workers(jobs, dask, device) as pool,
+        _recording(folder, plan, resume, regrid) as (done, keep, earlier),
+    ):
         todo = [p for p in wanted if _key(p) not in done]
-        tasks = (joblib.delayed(_run)(row, p, generator(seed, p), device, pool.parent) for p in todo)
+        tasks = (
+            joblib.delayed(_run)(row, p, generator(seed, p), device, pool.parent) for p in todo
+        )
         failed: list[tuple[Row, str]] = []
-        bar = tqdm(total=len(wanted), initial=len(wanted) - len(todo), unit="row", smoothing=0, disable=None if progress else True)
+        bar = tqdm(
+            total=len(wanted),
+            initial=len(wanted) - len(todo),
+            unit="row",
+            smoothing=0,
+            disable=None if progress else True,
+        )
         with bar, contextlib.closing(pool.results(tasks if todo else ())) as finished:
             for p, result, trouble in finished:
                 if trouble:
@@ -114,9 +143,14 @@ def sweep(
         if failed:
             p, trouble = failed[0]
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-            raise RuntimeError(f"the row {p}{more} failed; the others are finished{' and kept' if folder else ''}. It said:\n{trouble}")
+            raise RuntimeError(
+                f"the row {p}{more} failed; the others are finished{' and kept' if folder else ''}. It said:\n{trouble}"
+            )
         results = [name for p in wanted for name in done[_key(p)] if name not in RESERVED]
-        columns = [*dict.fromkeys([name for axes in _axes(grid) for name in axes] + results), "seconds"]
+        columns = [
+            *dict.fromkeys([name for axes in _axes(grid) for name in axes] + results),
+            "seconds",
+        ]
         table = [{name: done[_key(p)].get(name) for name in columns} for p in wanted]
         if folder is not None and (Path(folder) / "journal.jsonl").is_file():
             _finish(Path(folder), plan, table, {"workers": pool.about, **(about or {}), **earlier})
@@ -130,12 +164,18 @@ def read_rows(folder: Path | str, *, command: str | None = None) -> list[dict[st
     """
     folder = Path(folder)
     if not (folder / "provenance.json").is_file() or not (folder / "results.csv").is_file():
-        raise FileNotFoundError(f"no record in {folder}" + (f"; make one with: {command}" if command else ""))
+        raise FileNotFoundError(
+            f"no record in {folder}" + (f"; make one with: {command}" if command else "")
+        )
     with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return [{name: _typed(text) for name, text in line.items()} for line in csv.DictReader(file)]
+        return [
+            {name: _typed(text) for name, text in line.items()} for line in csv.DictReader(file)
+        ]
 
 
-def _run(row: Callable, parameters: Row, rng: np.random.Generator, device: str, parent: int | None) -> tuple[Row, Row, str]:
+def _run(
+    row: Callable, parameters: Row, rng: np.random.Generator, device: str, parent: int | None
+) -> tuple[Row, Row, str]:
     """One row, in whatever process: (parameters, the row of the table, the traceback if it raised)."""
     end_with(parent)
     try:
@@ -146,14 +186,26 @@ def _run(row: Callable, parameters: Row, rng: np.random.Generator, device: str, 
             seconds = round(clock() - begin, 3)
         taken = [name for name in result if name in parameters or name in RESERVED]
         if taken:
-            raise ValueError(f"the row returned {taken}, which are names of parameters or of the sweep")
-        return parameters, {**parameters, **{name: _scalar(value) for name, value in result.items()}, "seconds": seconds}, ""
+            raise ValueError(
+                f"the row returned {taken}, which are names of parameters or of the sweep"
+            )
+        return (
+            parameters,
+            {
+                **parameters,
+                **{name: _scalar(value) for name, value in result.items()},
+                "seconds": seconds,
+            },
+            "",
+        )
     except Exception:
         return parameters, {}, traceback.format_exc()
 
 
 @contextlib.contextmanager
-def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool) -> Iterator[tuple[dict[str, Row], Callable, dict]]:
+def _recording(
+    folder: Path | str | None, plan: dict, resume: bool, regrid: bool
+) -> Iterator[tuple[dict[str, Row], Callable, dict]]:
     """The finished rows by key, the function that keeps one more, and where rows of an earlier record come from.
 
     Nobody else writes into the folder meanwhile.
@@ -166,16 +218,23 @@ def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool
     try:
         lock = FileLock(folder / ".sweep.lock", timeout=0).acquire()
     except Timeout:
-        raise FileExistsError(f"another sweep is at work in {folder}; let it finish, or choose another folder") from None
+        raise FileExistsError(
+            f"another sweep is at work in {folder}; let it finish, or choose another folder"
+        ) from None
     with lock:
         journal = Journal(folder / "journal.jsonl")
         head, rows = journal.head, journal.rows
         if head and rows and not resume:
-            raise FileExistsError(f"{journal.path} holds {len(rows)} finished rows of an interrupted sweep; go on with --resume, or delete it to begin anew")
+            raise FileExistsError(
+                f"{journal.path} holds {len(rows)} finished rows of an interrupted sweep; go on with --resume, or delete it to begin anew"
+            )
         head = head if resume else None
         if not head and resume and (folder / "provenance.json").is_file():
             told, rows = json.loads((folder / "provenance.json").read_text()), read_rows(folder)
-            source = {"rows": len(rows), **{name: told[name] for name in ("date", "versions", "hardware")}}
+            source = {
+                "rows": len(rows),
+                **{name: told[name] for name in ("date", "versions", "hardware")},
+            }
             head = {**told["settings"], "earlier": [*told.get("earlier", ()), source]}
         earlier = {"earlier": head["earlier"]} if head and "earlier" in head else {}
         if head:
@@ -183,7 +242,10 @@ def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool
         names = {name for axes in plan["grid"] + (head["grid"] if head else []) for name in axes}
         done = {_key({name: row.get(name) for name in names}): row for row in rows}
         if journal.cut:
-            print(f"{journal.path}: the last line was cut off by an interruption; its row is run again", file=sys.stderr)
+            print(
+                f"{journal.path}: the last line was cut off by an interruption; its row is run again",
+                file=sys.stderr,
+            )
         if not head or head["grid"] != plan["grid"]:
             done = {key: done[key] for key in map(_key, points(plan["grid"])) if key in done}
             journal.begin({**plan, **earlier}, done.values())
@@ -191,15 +253,29 @@ def _recording(folder: Path | str | None, plan: dict, resume: bool, regrid: bool
 
 
 def _same_plan(old: dict, new: dict, folder: Path, regrid: bool) -> None:
-    changed = [f"{name} was {old.get(name)!r} and is {new[name]!r}" for name in ("row", "seed", "device") if old.get(name) != new[name]]
+    changed = [
+        f"{name} was {old.get(name)!r} and is {new[name]!r}"
+        for name in ("row", "seed", "device")
+        if old.get(name) != new[name]
+    ]
     if not regrid and old["grid"] != new["grid"]:
-        before, now = ({name: [axes.get(name) for axes in p["grid"]] for axes in p["grid"] for name in axes} for p in (old, new))
+        before, now = (
+            {name: [axes.get(name) for axes in p["grid"]] for axes in p["grid"] for name in axes}
+            for p in (old, new)
+        )
         names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-        changed += [f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}" for name in names]
+        changed += [
+            f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}"
+            for name in names
+        ]
     if changed:
         raise ValueError(
             f"the sweep in {folder} was another one: {'; '.join(changed)}. Nothing was changed. Choose another folder"
-            + (", or keep the rows that both grids share with --resume --regrid" if old["grid"] != new["grid"] else "")
+            + (
+                ", or keep the rows that both grids share with --resume --regrid"
+                if old["grid"] != new["grid"]
+                else ""
+            )
         )
 
 
@@ -210,14 +286,25 @@ def _finish(folder: Path, plan: dict, table: list[Row], about: Mapping[str, obje
     writer.writeheader()
     writer.writerows(table)
     command = str(about.get("command", f"sweep of {plan['row']}"))
-    told = provenance(command, seed=plan["seed"], seconds=sum(float(row["seconds"] or 0) for row in table), settings=plan)
+    told = provenance(
+        command,
+        seed=plan["seed"],
+        seconds=sum(float(row["seconds"] or 0) for row in table),
+        settings=plan,
+    )
     told["threads"] = "1"
-    told["wall_seconds_are"] = "the seconds of all rows together: processor time, with a GPU elapsed time"
+    told["wall_seconds_are"] = (
+        "the seconds of all rows together: processor time, with a GPU elapsed time"
+    )
     try:
-        (folder / "provenance.json").unlink(missing_ok=True)  # that of an older table must not vouch for this one
+        (folder / "provenance.json").unlink(
+            missing_ok=True
+        )  # that of an older table must not vouch for this one
         record(folder, {"results.csv": text.getvalue()}, {**told, **about})
     except OSError as error:
-        raise OSError(f"the record in {folder} cannot be written: {error.strerror or error}") from error
+        raise OSError(
+            f"the record in {folder} cannot be written: {error.strerror or error}"
+        ) from error
     (folder / "journal.jsonl").unlink()
 
 
@@ -225,19 +312,34 @@ def _axes(grid: Grid) -> list[dict[str, list]]:
     """The grid as JSON."""
     several = [grid] if isinstance(grid, Mapping) else list(grid)
     for axes in several:
-        if not isinstance(axes, Mapping) or any(isinstance(values, str) or not isinstance(values, Sequence) for values in axes.values()):
-            raise ValueError(f"grid: {_short(axes)} is no mapping from parameters to tuples of values")
+        if not isinstance(axes, Mapping) or any(
+            isinstance(values, str) or not isinstance(values, Sequence) for values in axes.values()
+        ):
+            raise ValueError(
+                f"grid: {_short(axes)} is no mapping from parameters to tuples of values"
+            )
         if any(name in RESERVED for name in axes):
-            raise ValueError(f"grid: {', '.join(RESERVED)} are names of the sweep, not of parameters")
-    return [{str(name): [_scalar(value) for value in values] for name, values in axes.items()} for axes in several]
+            raise ValueError(
+                f"grid: {', '.join(RESERVED)} are names of the sweep, not of parameters"
+            )
+    return [
+        {str(name): [_scalar(value) for value in values] for name, values in axes.items()}
+        for axes in several
+    ]
 
 
 def _scalar(value: object) -> Scalar:
     """A number (numpy's become Python's), a string that the table gives back as a string, True, False or None."""
     value = value.item() if isinstance(value, np.generic) else value
-    if value is None or isinstance(value, (bool, int, float)) or (isinstance(value, str) and _typed(value) == value):
+    if (
+        value is None
+        or isinstance(value, (bool, int, float))
+        or (isinstance(value, str) and _typed(value) == value)
+    ):
         return value
-    raise ValueError(f"{_short(value)} cannot stand in the table; allowed: a number, True, False, None or a string that does not read as one of them")
+    raise ValueError(
+        f"{_short(value)} cannot stand in the table; allowed: a number, True, False, None or a string that does not read as one of them"
+    )
 
 
 def _typed(text: str) -> Scalar:

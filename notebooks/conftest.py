@@ -3,6 +3,7 @@
 Each notebook is stored when its last cell has finished, so an interruption loses only the notebook that was under way. A notebook whose
 numbers differ from the record is stored too, with the names of the cells (the test fails, the page says so); one that raised is not.
 """
+
 from __future__ import annotations
 
 import copy
@@ -32,7 +33,9 @@ def pytest_configure(config):
 
     def execute_with_history(self, source, allow_stdin=None):
         # With store_history=False a trailing ';' does not silence a cell, and reprs reach the page.
-        return self.kc.execute(source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False)
+        return self.kc.execute(
+            source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False
+        )
 
     RunningKernel.execute_cell_input = execute_with_history
     config.stash[RUNS_KEY] = {}
@@ -52,7 +55,9 @@ def pytest_runtest_makereport(item, call):
     if not hasattr(item, "test_outputs"):
         return
     # The first cell's setup starts the kernel: its time counts.
-    state = item.config.stash[RUNS_KEY].setdefault(item.path, {"started": call.start, "outputs": {}, "differing": [], "raised": []})
+    state = item.config.stash[RUNS_KEY].setdefault(
+        item.path, {"started": call.start, "outputs": {}, "differing": [], "raised": []}
+    )
     if call.when != "call":
         return
     report = outcome.get_result()
@@ -61,22 +66,36 @@ def pytest_runtest_makereport(item, call):
     state["outputs"][item.cell_num] = outputs
     name = item.cell.get("id", f"code-{item.cell_num}")
     if report.failed:
-        unasked = [o for o in outputs if o.output_type == "error"] and not item.options["check_exception"]
-        state["raised" if unasked or not item.parent.kernel.is_alive() else "differing"].append(name)
+        unasked = [o for o in outputs if o.output_type == "error"] and not item.options[
+            "check_exception"
+        ]
+        state["raised" if unasked or not item.parent.kernel.is_alive() else "differing"].append(
+            name
+        )
     done = len(state["outputs"])
     report.user_properties += [("notebook", item.path.name), ("cell", f"{done}/{len(cells)}")]
     if done == len(cells):
         state["seconds"] = round(time.time() - state["started"], 2)
         _store(item, cells, state)
-        verdict = ("raised an error in " + ", ".join(state["raised"]) if state["raised"]
-                   else "differs from the record in " + ", ".join(state["differing"]) if state["differing"] else "as recorded")
+        verdict = (
+            "raised an error in " + ", ".join(state["raised"])
+            if state["raised"]
+            else "differs from the record in " + ", ".join(state["differing"])
+            if state["differing"]
+            else "as recorded"
+        )
         report.user_properties.append(("finished", f"{state['seconds']:.0f} s, {verdict}"))
 
 
 def _store(item, cells, state):
     """Writes the run, and the executed notebook into jupyter-cache."""
     cache = item.config.stash[CACHE_KEY]
-    run = runs.Run(runs.record_digest(item.path), state["seconds"], tuple(state["differing"]), tuple(state["raised"]))
+    run = runs.Run(
+        runs.record_digest(item.path),
+        state["seconds"],
+        tuple(state["differing"]),
+        tuple(state["raised"]),
+    )
     if not run.raised:
         import nbformat
         from filelock import FileLock
@@ -89,7 +108,9 @@ def _store(item, cells, state):
             cell.outputs = [_page_output(out, number + 1) for out in state["outputs"][number]]
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / "lock"):  # two workers share one sqlite file
-            bundle = CacheBundleIn(executed, str(item.path), data={"execution_seconds": state["seconds"]})
+            bundle = CacheBundleIn(
+                executed, str(item.path), data={"execution_seconds": state["seconds"]}
+            )
             get_cache(cache).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
         (cache / "runs").mkdir(exist_ok=True)
         nbformat.write(executed, cache / "runs" / item.path.name)
@@ -116,7 +137,10 @@ def pytest_runtest_logreport(report):
     if "finished" in said:
         _progress(_CONFIG, f"  {said['notebook']:<32} {said['finished']}")
     elif said["cell"].startswith("1/"):
-        _progress(_CONFIG, f"  {said['notebook']:<32} running its {said['cell'].split('/')[1]} code cells …")
+        _progress(
+            _CONFIG,
+            f"  {said['notebook']:<32} running its {said['cell'].split('/')[1]} code cells …",
+        )
 
 
 _CONFIG = None

@@ -21,12 +21,26 @@ def trained():
         labels = y[:1000].copy()
         redrawn = rng.random(1000) < share
         labels[redrawn] = rng.integers(0, 10, redrawn.sum())
-        nets[share] = labels, fit_mlp(X[:1000], labels, (128, 128), rng=rng, epochs=40, batch_size=100, lr=0.01, dtype="float64")
+        nets[share] = (
+            labels,
+            fit_mlp(
+                X[:1000],
+                labels,
+                (128, 128),
+                rng=rng,
+                epochs=40,
+                batch_size=100,
+                lr=0.01,
+                dtype="float64",
+            ),
+        )
     return X[:1000], X[1000:], y[1000:], nets
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0, 0.95, 1.0), (1, 0.05, 0.16)])
-def test_digits_net_fits_true_and_random_labels_and_only_true_ones_carry_over(trained, share, low, high):
+def test_digits_net_fits_true_and_random_labels_and_only_true_ones_carry_over(
+    trained, share, low, high
+):
     X, X_new, y_new, nets = trained
     labels, net = nets[share]
     assert (net.classify(X) == labels).all()
@@ -45,7 +59,9 @@ def test_short_attacks_flip_new_digits_and_noise_of_the_same_length_does_not(tra
 
 def test_net_with_random_labels_falls_sooner_on_its_own_training_images(trained):
     X, _, _, nets = trained
-    true, random = (robust_accuracy(net, X, labels, 0.3, clip=(0, 1)) for labels, net in (nets[0], nets[1]))
+    true, random = (
+        robust_accuracy(net, X, labels, 0.3, clip=(0, 1)) for labels, net in (nets[0], nets[1])
+    )
     assert true > 0.8 and random < 0.05
 
 
@@ -75,6 +91,9 @@ def test_nearest_neighbour_answer_does_not_change_within_half_the_difference_of_
 
 def test_no_two_digits_of_different_classes_are_closer_than_the_chapter_says():
     images = data.digits()
-    X, y = images.X[np.random.default_rng(1).permutation(1797)[:1000]], images.labels[np.random.default_rng(1).permutation(1797)[:1000]]
+    X, y = (
+        images.X[np.random.default_rng(1).permutation(1797)[:1000]],
+        images.labels[np.random.default_rng(1).permutation(1797)[:1000]],
+    )
     closest = min(np.linalg.norm(X[y != y[i]] - X[i], axis=1).min() for i in range(1000))
     assert closest / 2 == pytest.approx(0.6156, abs=1e-4)

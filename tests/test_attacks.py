@@ -19,7 +19,12 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def random_net(rng, sizes):
-    return MLP(tuple((rng.standard_normal((o, i)), rng.standard_normal(o)) for i, o in zip(sizes, sizes[1:], strict=False)))
+    return MLP(
+        tuple(
+            (rng.standard_normal((o, i)), rng.standard_normal(o))
+            for i, o in zip(sizes, sizes[1:], strict=False)
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +37,20 @@ def blobs():
 
 
 @cases
-@given(seed=seeds, norm=st.sampled_from(NORMS), eps=st.floats(0, 2), boxed=st.booleans(), dtype=st.sampled_from(["float32", "float64"]))
+@given(
+    seed=seeds,
+    norm=st.sampled_from(NORMS),
+    eps=st.floats(0, 2),
+    boxed=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
 def test_result_lies_in_the_ball_and_in_the_box(seed, norm, eps, boxed, dtype):
     rng = np.random.default_rng(seed)
-    net, X, y = random_net(rng, (6, 8, 3)), rng.uniform(0, 1, (9, 6)).astype(dtype), rng.integers(0, 3, 9)
+    net, X, y = (
+        random_net(rng, (6, 8, 3)),
+        rng.uniform(0, 1, (9, 6)).astype(dtype),
+        rng.integers(0, 3, 9),
+    )
     result = pgd(net, X, y, eps, norm, steps=5, restarts=2, rng=rng, clip=(0, 1) if boxed else None)
     moved = np.linalg.norm((result.X - X).astype(np.float64), ORDER[norm], axis=1)
     assert moved.max() <= eps + (1e-12 if dtype == "float64" else 1e-6)
@@ -52,8 +67,14 @@ def test_on_a_linear_classifier_the_closed_form_margin_is_attained(seed, norm, e
     X, y = rng.standard_normal((12, 7)), rng.choice([-1, 1], 12)
     best = y * (X @ w + c) - eps * np.linalg.norm(w, DUAL[norm])
     net = MLP(((w[None], [c]),))
-    np.testing.assert_allclose(pgd(net, X, y, eps, norm, steps=1, active_set=False).margin, best, atol=1e-9)
-    np.testing.assert_allclose(pgd(net, X, y, eps, norm, rng=rng, restarts=2, active_set=False).margin, best, atol=1e-2 * eps)
+    np.testing.assert_allclose(
+        pgd(net, X, y, eps, norm, steps=1, active_set=False).margin, best, atol=1e-9
+    )
+    np.testing.assert_allclose(
+        pgd(net, X, y, eps, norm, rng=rng, restarts=2, active_set=False).margin,
+        best,
+        atol=1e-2 * eps,
+    )
 
 
 @cases
@@ -61,7 +82,9 @@ def test_on_a_linear_classifier_the_closed_form_margin_is_attained(seed, norm, e
 def test_on_a_linear_classifier_in_a_box_linf_attains_the_closed_form(seed, eps):
     rng = np.random.default_rng(seed)
     w, X, y = rng.standard_normal(7), rng.uniform(0, 1, (12, 7)), rng.choice([-1, 1], 12)
-    worst = np.clip(X - eps * np.sign(y[:, None] * w), 0, 1)  # each coordinate as far as ball and box allow
+    worst = np.clip(
+        X - eps * np.sign(y[:, None] * w), 0, 1
+    )  # each coordinate as far as ball and box allow
     result = pgd(MLP(((w[None], [0.0]),)), X, y, eps, "linf", clip=(0, 1), active_set=False)
     np.testing.assert_allclose(result.margin, y * (worst @ w), atol=1e-9)
 
@@ -69,7 +92,12 @@ def test_on_a_linear_classifier_in_a_box_linf_attains_the_closed_form(seed, eps)
 @pytest.mark.parametrize("norm", NORMS)
 def test_for_scores_of_a_linear_model_the_pairwise_closed_form_is_attained(norm):
     rng = np.random.default_rng(0)
-    W, X, y, eps = rng.standard_normal((2, 7)), rng.standard_normal((12, 7)), rng.integers(0, 2, 12), 0.3
+    W, X, y, eps = (
+        rng.standard_normal((2, 7)),
+        rng.standard_normal((12, 7)),
+        rng.integers(0, 2, 12),
+        0.3,
+    )
     scores = X @ W.T
     gap = np.where(y == 0, scores[:, 0] - scores[:, 1], scores[:, 1] - scores[:, 0])
     best = gap - eps * np.linalg.norm(W[0] - W[1], DUAL[norm])
@@ -83,7 +111,18 @@ def test_active_set_fools_exactly_the_points_that_the_plain_loop_fools(seed, nor
     rng = np.random.default_rng(seed)
     net, X, y = random_net(rng, (5, 10, 3)), rng.standard_normal((20, 5)), rng.integers(0, 3, 20)
     plain, active = (
-        pgd(net, X, y, eps, norm, steps=8, restarts=restarts, rng=np.random.default_rng(1), active_set=a) for a in (False, True)
+        pgd(
+            net,
+            X,
+            y,
+            eps,
+            norm,
+            steps=8,
+            restarts=restarts,
+            rng=np.random.default_rng(1),
+            active_set=a,
+        )
+        for a in (False, True)
     )
     np.testing.assert_array_equal(active.fooled, plain.fooled)
 
@@ -120,7 +159,20 @@ def test_reported_margin_and_verdict_are_those_of_the_returned_points(blobs, nor
 @pytest.mark.parametrize("norm", NORMS)
 def test_more_restarts_never_leave_a_larger_margin(blobs, norm):
     net, X, y = blobs
-    one, five = (pgd(net, X, y, 0.1, norm, steps=5, restarts=r, rng=np.random.default_rng(0), active_set=False) for r in (1, 5))
+    one, five = (
+        pgd(
+            net,
+            X,
+            y,
+            0.1,
+            norm,
+            steps=5,
+            restarts=r,
+            rng=np.random.default_rng(0),
+            active_set=False,
+        )
+        for r in (1, 5)
+    )
     assert (five.margin <= one.margin).all()
     assert (five.margin < one.margin).any()
 
@@ -133,7 +185,9 @@ def test_in_two_dimensions_pgd_finds_nearly_every_point_that_a_fine_grid_fools(n
     u = np.linspace(-eps, eps, 201)
     grid = np.stack(np.meshgrid(u, u), -1).reshape(-1, 2)
     grid = grid[np.linalg.norm(grid, ORDER[norm], axis=1) <= eps]
-    truly = np.array([(net.classify(x + grid) != label).any() for x, label in zip(X, y, strict=True)])
+    truly = np.array(
+        [(net.classify(x + grid) != label).any() for x, label in zip(X, y, strict=True)]
+    )
     found = pgd(net, X, y, eps, norm, restarts=5, rng=rng).fooled
     assert 10 < truly.sum() < 50
     assert (found & ~truly).sum() <= 1  # only a sliver between grid points
@@ -158,7 +212,9 @@ def test_where_the_gradient_is_zero_the_point_stays(norm):
 
 
 def test_a_very_confident_model_is_still_attacked():
-    W = 1e4 * np.array([[1.0, 0.0], [-1.0, 0.0]])  # cross-entropy has an exactly zero gradient here, even in float64
+    W = 1e4 * np.array(
+        [[1.0, 0.0], [-1.0, 0.0]]
+    )  # cross-entropy has an exactly zero gradient here, even in float64
     X = np.array([[0.5, 0.0]])
     assert pgd(MLP(((W, np.zeros(2)),)), X, [0], 0.6).fooled.all()
 
@@ -169,14 +225,18 @@ def test_a_tie_counts_as_an_error():
 
 def test_module_is_attacked_in_eval_mode_and_given_back_untouched():
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3))
+    net = torch.nn.Sequential(
+        torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 3)
+    )
     net[1].eval()
     before = [p.clone() for p in (*net.parameters(), *net.buffers())]
     X, y = np.random.default_rng(0).standard_normal((10, 4)), np.zeros(10, dtype=int)
     first, second = pgd(net, X, y, 0.3), pgd(net, X, y, 0.3)
     np.testing.assert_array_equal(first.X, second.X)  # no dropout noise
     assert [m.training for m in net] == [True, False, True, True] and net.training
-    assert all(torch.equal(p, q) for p, q in zip(before, (*net.parameters(), *net.buffers()), strict=True))
+    assert all(
+        torch.equal(p, q) for p, q in zip(before, (*net.parameters(), *net.buffers()), strict=True)
+    )
     assert all(p.grad is None for p in net.parameters())
 
 
@@ -184,17 +244,26 @@ def test_images_keep_their_shape():
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
     X = np.random.default_rng(0).uniform(0, 1, (5, 1, 4, 4)).astype(np.float32)
     for norm in NORMS:
-        assert pgd(net, X, [0, 1, 2, 0, 1], 0.1, norm, rng=np.random.default_rng(0), clip=(0, 1)).X.shape == X.shape
+        assert (
+            pgd(
+                net, X, [0, 1, 2, 0, 1], 0.1, norm, rng=np.random.default_rng(0), clip=(0, 1)
+            ).X.shape
+            == X.shape
+        )
 
 
 def test_random_starts_fill_the_ball_uniformly():
     """Seen through a flat model, which leaves the start where it is only if it is worse: so look at the start itself."""
     from lawrob_utils.attacks import _random_in_ball
 
-    delta = _random_in_ball(torch.zeros(20000, 3, dtype=torch.float64), 2.0, "l2", np.random.default_rng(0)).numpy()
+    delta = _random_in_ball(
+        torch.zeros(20000, 3, dtype=torch.float64), 2.0, "l2", np.random.default_rng(0)
+    ).numpy()
     radius = np.linalg.norm(delta, axis=1)
     assert radius.max() <= 2
-    assert (radius < 2 * 0.5 ** (1 / 3)).mean() == pytest.approx(0.5, abs=0.02)  # half of the volume
+    assert (radius < 2 * 0.5 ** (1 / 3)).mean() == pytest.approx(
+        0.5, abs=0.02
+    )  # half of the volume
     assert np.abs(delta.mean(axis=0)).max() < 0.03
 
 
@@ -216,8 +285,14 @@ X3, y3 = np.full((3, 3), 0.5), np.array([0, 1, 2])
         (lambda: pgd(linear, X3, y3, 0.1, rng=7), "rng = 7; a numpy.random.Generator"),
         (lambda: pgd(linear, X3, y3[:2], 0.1), "y has 2 entries; 3"),
         (lambda: pgd(linear, X3, y3[:, None], 0.1), r"y has shape \(3, 1\)"),
-        (lambda: pgd(linear, X3, [0, 1, 3], 0.1), "y holds 3; a model with 3 outputs needs class numbers 0 to 2"),
-        (lambda: pgd(signed, X3, [0, 1, 1], 0.1), "y holds 0; a model with one output needs labels -1 and [+]1"),
+        (
+            lambda: pgd(linear, X3, [0, 1, 3], 0.1),
+            "y holds 3; a model with 3 outputs needs class numbers 0 to 2",
+        ),
+        (
+            lambda: pgd(signed, X3, [0, 1, 1], 0.1),
+            "y holds 0; a model with one output needs labels -1 and [+]1",
+        ),
         (lambda: pgd(linear, X3[0], [0], 0.1), r"X has shape \(3,\)"),
         (lambda: pgd(linear, X3[:0], [], 0.1), r"X has shape \(0, 3\)"),
         (lambda: pgd(linear, X3 * np.inf, y3, 0.1), r"X\[0, 0\] = inf"),

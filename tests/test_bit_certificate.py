@@ -23,7 +23,12 @@ def test_record_is_small_complete_and_its_rows_fit_into_the_bits_that_name_them(
 
 def test_no_row_has_a_certificate_above_its_bracket():
     for row in TABLE.table:
-        assert max(row["certified"], row["certified_occam"]) <= row["lower"] <= row["upper"] <= 1.1 * row["lower"]
+        assert (
+            max(row["certified"], row["certified_occam"])
+            <= row["lower"]
+            <= row["upper"]
+            <= 1.1 * row["lower"]
+        )
 
 
 @pytest.mark.parametrize("key", [(1000, 100, 4), (2000, 400, 16), (4000, 400, 8)])
@@ -64,7 +69,9 @@ def test_rows_are_reproduced_when_they_are_run_again(row, rel):
 def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
     rows = record.EXPERIMENT.run("quick", tmp_path, progress=False)
     got = record.load(tmp_path)
-    assert len(rows) == len(got.table) == 37 and set(got.nets) == {(200, 40, k) for k in (1, 2, 4, 8, 16)}
+    assert len(rows) == len(got.table) == 37 and set(got.nets) == {
+        (200, 40, k) for k in (1, 2, 4, 8, 16)
+    }
     X, y = record.sample(200, 40)
     for key, net in got.nets.items():
         (row,) = got.select(k=key[2], method="annealed")
@@ -72,7 +79,9 @@ def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
 
 
 def test_missing_record_and_unknown_preset_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments bit-certificate"):
+    with pytest.raises(
+        FileNotFoundError, match="python -m lawrob_utils.experiments bit-certificate"
+    ):
         record.load(tmp_path)
     with pytest.raises(ValueError, match="preset = 'huge'"):
         record.EXPERIMENT.run("huge", tmp_path)

@@ -24,7 +24,9 @@ moderate = st.floats(-10, 10, allow_nan=False, width=32)
 
 
 def net_of(W, b, a):
-    return SimpleNamespace(W=np.array(W, dtype=float), b=np.array(b, dtype=float), a=np.array(a, dtype=float))
+    return SimpleNamespace(
+        W=np.array(W, dtype=float), b=np.array(b, dtype=float), a=np.array(a, dtype=float)
+    )
 
 
 def random_net(k, d, seed, kind="plain"):
@@ -56,7 +58,12 @@ def occurs(net, s):
     side = 2 * s - 1
     rows = np.concatenate([-side[:, None] * net.W, np.ones((k, 1))], axis=1)
     alive = (net.W != 0).any(axis=1)
-    done = linprog(np.r_[np.zeros(d), -1.0], A_ub=rows[alive], b_ub=(side * net.b)[alive], bounds=[(None, None)] * d + [(None, 1.0)])
+    done = linprog(
+        np.r_[np.zeros(d), -1.0],
+        A_ub=rows[alive],
+        b_ub=(side * net.b)[alive],
+        bounds=[(None, None)] * d + [(None, 1.0)],
+    )
     return done.status == 0 and -done.fun > 1e-9
 
 
@@ -93,7 +100,9 @@ def test_certificate_is_never_below_exact_value_and_exact_value_never_below_a_wi
         assert max(below) <= exact.upper * (1 + 1e-9)
         assert certificate.relaxation <= certificate.value <= lip.path_norm(net) * (1 + 1e-9)
         bracket = lip.relu_bracket(net, starts, steps=40)
-        assert bracket.lower <= exact.upper * (1 + 1e-9) and exact.lower <= bracket.upper * (1 + 1e-9)
+        assert bracket.lower <= exact.upper * (1 + 1e-9) and exact.lower <= bracket.upper * (
+            1 + 1e-9
+        )
 
 
 @pytest.mark.parametrize("kind", ["plain", "no bias", "integers", "repeated", "dead"])
@@ -133,7 +142,9 @@ def test_weighted_norm_bound_holds_for_any_weights_and_any_numbers(draw):
 def test_certificate_is_never_below_the_steepest_occurring_pattern_of_ugly_networks(draw):
     k, d = draw.draw(st.integers(1, 5)), draw.draw(st.integers(1, 3))
     ugly = st.one_of(moderate, st.sampled_from([0.0, 1.0, -1.0, 2.0, 1e-8, 1e8]))
-    net = net_of(*(draw.draw(hnp.arrays(float, shape, elements=ugly)) for shape in [(k, d), (k,), (k,)]))
+    net = net_of(
+        *(draw.draw(hnp.arrays(float, shape, elements=ugly)) for shape in [(k, d), (k,), (k,)])
+    )
     X = np.random.default_rng(0).standard_normal((300, d)) * np.geomspace(1e-9, 1e9, 300)[:, None]
     seen = lip.annealed_ascent(net, X, steps=3)
     assert lip.sdp_certificate(net).value >= seen.value * (1 - 1e-12)
@@ -160,7 +171,9 @@ def test_gap_to_the_relaxation_is_below_the_tolerance():
 def test_certificate_scales_with_the_weights(scale):
     net = random_net(20, 5, 0)
     scaled = net_of(net.W * scale, net.b, net.a)
-    assert lip.sdp_certificate(scaled).value == pytest.approx(scale * lip.sdp_certificate(net).value, rel=1e-6)
+    assert lip.sdp_certificate(scaled).value == pytest.approx(
+        scale * lip.sdp_certificate(net).value, rel=1e-6
+    )
 
 
 def test_weights_that_overflow_give_an_infinite_bound_not_a_wrong_one():
@@ -173,16 +186,27 @@ def test_weights_that_overflow_give_an_infinite_bound_not_a_wrong_one():
 @cache
 def chain_of(widths, seed):
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal((o, i)) / np.sqrt(i) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    return [
+        rng.standard_normal((o, i)) / np.sqrt(i)
+        for i, o in zip(widths[:-1], widths[1:], strict=True)
+    ]
 
 
-@pytest.mark.parametrize("row", LIPSDP["rows"], ids=lambda r: f"{r['form']}-{'x'.join(map(str, r['widths']))}-{r['seed']}-{r['solver']}")
+@pytest.mark.parametrize(
+    "row",
+    LIPSDP["rows"],
+    ids=lambda r: f"{r['form']}-{'x'.join(map(str, r['widths']))}-{r['seed']}-{r['solver']}",
+)
 def test_certificates_equal_lipsdp(row):
     chain = chain_of(tuple(row["widths"]), row["seed"])
-    assert sum(W.sum() for W in chain) == pytest.approx(row["sum_of_entries"], rel=1e-12), "another random stream than in the record"
+    assert sum(W.sum() for W in chain) == pytest.approx(row["sum_of_entries"], rel=1e-12), (
+        "another random stream than in the record"
+    )
     if len(chain) == 2:
         found = lip.sdp_certificate(net_of(chain[0], np.zeros(len(chain[0])), chain[1][0])).value
-        assert found == pytest.approx(row["value"], rel=1e-6 if row["solver"] == "CLARABEL" else 1e-3)
+        assert found == pytest.approx(
+            row["value"], rel=1e-6 if row["solver"] == "CLARABEL" else 1e-3
+        )
     found = lip.deep_certificate(chain)  # another algorithm for the same number, coarser
     assert row["value"] * (1 - 1e-5) <= found <= row["value"] * 1.005
 
@@ -196,7 +220,9 @@ def test_certificate_in_a_ball_is_above_every_gradient_in_it_and_below_the_globa
         net, rng = random_net(30, 6, seed), np.random.default_rng(seed)
         center = rng.standard_normal(6)
         local = lip.sdp_certificate(net, center=center, radius=radius)
-        inside = center + radius * rng.uniform(0, 1, (500, 1)) * (lambda v: v / np.linalg.norm(v, axis=1, keepdims=True))(rng.standard_normal((500, 6)))
+        inside = center + radius * rng.uniform(0, 1, (500, 1)) * (
+            lambda v: v / np.linalg.norm(v, axis=1, keepdims=True)
+        )(rng.standard_normal((500, 6)))
         assert np.linalg.norm(gradients(net, inside), axis=1).max() <= local.value
         assert local.value <= lip.sdp_certificate(net).value * (1 + 1e-6)
 
@@ -217,17 +243,25 @@ def test_in_a_ball_the_certificate_is_never_below_the_steepest_pattern_of_the_ne
         M, switching = net.a[:, None] * net.W, distance < radius
         fixed = (~switching & (net.b > 0)) @ M
         steepest = np.linalg.norm(fixed + patterns(7) @ M[switching], axis=1).max()
-        assert steepest <= lip.sdp_certificate(net, center=center, radius=radius).value <= steepest * sqrt(pi / 2)
+        assert (
+            steepest
+            <= lip.sdp_certificate(net, center=center, radius=radius).value
+            <= steepest * sqrt(pi / 2)
+        )
 
 
 def test_tangential_gradient_of_a_linear_function_is_attained_at_the_equator():
     net = net_of([[0.0, 0.0, 2.0]], [5.0], [1.0])  # never switches on the unit ball
     bracket = lip.sphere_bracket(net, np.array([[1.0, 0.5, 0.3], [0.2, 0.1, 1.0]]))
-    assert bracket.lower == pytest.approx(2.0, rel=1e-3) and bracket.upper == pytest.approx(2.0, rel=1e-12)
+    assert bracket.lower == pytest.approx(2.0, rel=1e-3) and bracket.upper == pytest.approx(
+        2.0, rel=1e-12
+    )
 
 
 def test_a_bias_can_make_the_constant_on_the_sphere_smaller_than_on_the_whole_space():
-    net = net_of([[1.0, 0.0], [0.0, 1.0]], [0.0, -3.0], [1.0, 10.0])  # the steep neuron is off on the unit disc
+    net = net_of(
+        [[1.0, 0.0], [0.0, 1.0]], [0.0, -3.0], [1.0, 10.0]
+    )  # the steep neuron is off on the unit disc
     bracket = lip.sphere_bracket(net, np.random.default_rng(0).standard_normal((20, 2)))
     assert bracket.upper == pytest.approx(1.0, rel=1e-12)
     assert lip.exact_lipschitz(net).lower == pytest.approx(sqrt(101))
@@ -264,9 +298,15 @@ def test_sphere_bracket_holds_slopes_along_arcs_and_its_witness_is_one():
         (net_of([[3.0, 4.0]], [0.5], [0.0]), 0.0),
         (net_of([[0.0, 0.0]], [0.5], [2.0]), 0.0),
         (net_of(np.zeros((3, 2)), np.ones(3), np.ones(3)), 0.0),
-        (net_of([[3.0, 4.0], [3.0, 4.0]], [1.0, 1.0], [2.0, -2.0]), 0.0),  # a neuron and its negative
+        (
+            net_of([[3.0, 4.0], [3.0, 4.0]], [1.0, 1.0], [2.0, -2.0]),
+            0.0,
+        ),  # a neuron and its negative
         (net_of([[3.0, 4.0], [3.0, 4.0]], [1.0, 1.0], [2.0, 1.0]), 15.0),  # a repeated neuron
-        (net_of([[3.0, 4.0], [-3.0, -4.0]], [1.0, -1.0], [1.0, -1.0]), 5.0),  # relu(u) − relu(−u) = u
+        (
+            net_of([[3.0, 4.0], [-3.0, -4.0]], [1.0, -1.0], [1.0, -1.0]),
+            5.0,
+        ),  # relu(u) − relu(−u) = u
         (net_of([[3.0, 4.0], [-3.0, -4.0]], [1.0, -1.0], [1.0, 1.0]), 5.0),  # |u|
         (net_of([[1.0, 0.0]] * 3, [0.0, -1.0, -2.0], [1.0, -2.0, 1.0]), 1.0),  # a tent
         (net_of([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], [3.0, 4.0]), 5.0),
@@ -276,14 +316,18 @@ def test_degenerate_networks_have_their_exact_constant(net, value):
     assert lip.sdp_certificate(net).value == pytest.approx(value, rel=1e-6, abs=1e-12)
     assert lip.sdp_certificate(net).value >= value
     bracket = lip.relu_bracket(net, np.random.default_rng(0).standard_normal((30, 2)))
-    assert bracket.lower == pytest.approx(value, abs=1e-12) and bracket.upper == pytest.approx(value, rel=1e-6, abs=1e-12)
+    assert bracket.lower == pytest.approx(value, abs=1e-12) and bracket.upper == pytest.approx(
+        value, rel=1e-6, abs=1e-12
+    )
     assert lip.deep_certificate([net.W, net.a[None]]) >= value * (1 - 1e-12)
 
 
 def test_repeating_every_neuron_with_half_the_weight_changes_nothing():
     net = random_net(15, 6, 0)
     twice = net_of(np.tile(net.W, (2, 1)), np.tile(net.b, 2), np.tile(net.a / 2, 2))
-    assert lip.sdp_certificate(twice).value == pytest.approx(lip.sdp_certificate(net).value, rel=1e-6)
+    assert lip.sdp_certificate(twice).value == pytest.approx(
+        lip.sdp_certificate(net).value, rel=1e-6
+    )
 
 
 def test_parallel_neurons_count_with_the_slopes_they_can_have():
@@ -304,7 +348,9 @@ def test_with_independent_weights_the_rounded_pattern_occurs_and_the_bracket_clo
         certificate = lip.sdp_certificate(net)
         X = lip.rounded_starts(net, certificate, rng.standard_normal((20, 14)), rng)
         best = np.linalg.norm(gradients(net, X), axis=1).max()
-        assert best == pytest.approx(steepest_pattern(net), rel=1e-9)  # every pattern occurs, and the best one is found
+        assert best == pytest.approx(
+            steepest_pattern(net), rel=1e-9
+        )  # every pattern occurs, and the best one is found
 
 
 def test_region_flips_climb_and_return_a_gradient_of_the_network():
@@ -312,7 +358,9 @@ def test_region_flips_climb_and_return_a_gradient_of_the_network():
     starts = np.random.default_rng(2).standard_normal((5, 8))
     found = lip.region_flips(net, starts)
     assert found.value > 1.1 * np.linalg.norm(gradients(net, starts), axis=1).max()
-    assert found.value == pytest.approx(np.linalg.norm(gradients(net, found.point[None])[0]), rel=1e-12)
+    assert found.value == pytest.approx(
+        np.linalg.norm(gradients(net, found.point[None])[0]), rel=1e-12
+    )
 
 
 # --------------------------------------------------------------------------------------------------- deep networks
@@ -320,7 +368,10 @@ def test_region_flips_climb_and_return_a_gradient_of_the_network():
 
 def random_layers(widths, seed):
     rng = np.random.default_rng(seed)
-    return [(rng.standard_normal((o, i)) / np.sqrt(i), 0.3 * rng.standard_normal(o)) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    return [
+        (rng.standard_normal((o, i)) / np.sqrt(i), 0.3 * rng.standard_normal(o))
+        for i, o in zip(widths[:-1], widths[1:], strict=True)
+    ]
 
 
 def jacobian_norms(layers, X):
@@ -334,7 +385,9 @@ def jacobian_norms(layers, X):
     return np.array(norms)
 
 
-@pytest.mark.parametrize("widths", [(4, 6, 5, 1), (3, 8, 8, 2), (5, 7, 1), (6, 5, 5, 5, 3), (2, 4, 4, 4, 4, 1)])
+@pytest.mark.parametrize(
+    "widths", [(4, 6, 5, 1), (3, 8, 8, 2), (5, 7, 1), (6, 5, 5, 5, 3), (2, 4, 4, 4, 4, 1)]
+)
 def test_deep_bracket_holds_every_jacobian_and_is_below_the_product(widths):
     for seed in range(4):
         layers, rng = random_layers(widths, seed), np.random.default_rng(seed)
@@ -349,8 +402,13 @@ def test_deep_bound_holds_whatever_the_optimiser_did():
     from lawrob_utils.lipschitz import deep
 
     layers = random_layers((4, 6, 5, 2), 0)
-    chain = [W / (2 * np.linalg.norm(W, 2)) for W, _ in layers]  # norms at most 1, as the proof asks
-    seen = jacobian_norms([(W, b) for W, (_, b) in zip(chain, layers, strict=True)], np.random.default_rng(0).standard_normal((300, 4)))
+    chain = [
+        W / (2 * np.linalg.norm(W, 2)) for W, _ in layers
+    ]  # norms at most 1, as the proof asks
+    seen = jacobian_norms(
+        [(W, b) for W, (_, b) in zip(chain, layers, strict=True)],
+        np.random.default_rng(0).standard_normal((300, 4)),
+    )
     rng = np.random.default_rng(1)
     for _ in range(200):
         theta, rho = rng.uniform(-4, 4, 11), float(rng.uniform(1e-4, 2))
@@ -364,7 +422,14 @@ def test_deep_gradient_is_the_derivative_of_the_objective():
     N = chain[0] @ chain[0].T
     theta = deep._start(N, chain) - np.random.default_rng(0).uniform(0, 0.3, 13)
     step = 1e-6 * np.eye(13)
-    difference = [(deep._objective(theta + s, N, chain, 0.1)[0] - deep._objective(theta - s, N, chain, 0.1)[0]) / 2e-6 for s in step]
+    difference = [
+        (
+            deep._objective(theta + s, N, chain, 0.1)[0]
+            - deep._objective(theta - s, N, chain, 0.1)[0]
+        )
+        / 2e-6
+        for s in step
+    ]
     np.testing.assert_allclose(deep._objective(theta, N, chain, 0.1)[1], difference, atol=1e-7)
 
 
@@ -373,16 +438,28 @@ def test_deep_degenerate_networks():
     assert lip.deep_certificate([zero((3, 2)), np.ones((1, 3))]) == 0
     assert lip.deep_certificate([np.ones((3, 2)), zero((3, 3)), np.ones((1, 3))]) == 0
     assert lip.deep_certificate([np.array([[3.0, 4.0]])]) == pytest.approx(5)
-    assert lip.deep_certificate([np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-1.0]])]) == pytest.approx(10, rel=1e-6)
+    assert lip.deep_certificate(
+        [np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-1.0]])]
+    ) == pytest.approx(10, rel=1e-6)
     half_dead = [np.array([[3.0, 4.0], [0.0, 0.0], [1.0, 1.0]]), np.array([[2.0, 7.0, 0.0]])]
     assert lip.deep_certificate(half_dead) == pytest.approx(10, rel=1e-6)
-    blocked = [np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([[1.0]])]  # the only path is dead
+    blocked = [
+        np.array([[1.0, 0.0], [0.0, 0.0]]),
+        np.array([[0.0, 1.0]]),
+        np.array([[1.0]]),
+    ]  # the only path is dead
     assert lip.deep_certificate(blocked) == 0
     for chain in ([np.eye(4)] * 4, [np.ones((5, 3)), np.ones((4, 5)), np.ones((2, 4))]):
         bound = lip.deep_certificate(chain)
-        assert np.linalg.norm(np.linalg.multi_dot(chain[::-1]), 2) <= bound <= lip.spectral_bound(chain)
+        assert (
+            np.linalg.norm(np.linalg.multi_dot(chain[::-1]), 2)
+            <= bound
+            <= lip.spectral_bound(chain)
+        )
     scaled = lip.deep_certificate([1e-100 * np.eye(3), 1e90 * np.ones((2, 3))])
-    assert scaled == pytest.approx(1e-10 * lip.deep_certificate([np.eye(3), np.ones((2, 3))]), rel=1e-3)
+    assert scaled == pytest.approx(
+        1e-10 * lip.deep_certificate([np.eye(3), np.ones((2, 3))]), rel=1e-3
+    )
 
 
 def test_a_linear_network_has_its_singular_value():
@@ -397,8 +474,13 @@ def test_a_linear_network_has_its_singular_value():
 def appendix_rows(record):
     """The rows of the tables in book/sdp-certificate.md, from the recorded run."""
     for r in record["random"]:
-        solvers = [f"{s['solver']} {s['seconds']:.2g} s ({s['value/certificate'] - 1:+.0e})" for s in r["solvers"]]
-        fastest = f"{min(s['seconds'] for s in r['solvers']) / r['seconds']:.0f}×" if solvers else ""
+        solvers = [
+            f"{s['solver']} {s['seconds']:.2g} s ({s['value/certificate'] - 1:+.0e})"
+            for s in r["solvers"]
+        ]
+        fastest = (
+            f"{min(s['seconds'] for s in r['solvers']) / r['seconds']:.0f}×" if solvers else ""
+        )
         yield (
             f"| {r['d']}, {r['k']} | {r['certificate']:.4f} | {1e3 * r['seconds']:.2g} ms | {r['gap']:.0e} "
             f"| {r['spectral']:.2f} | {r['path_norm']:.2f} | {'; '.join(solvers)} | {fastest} |"
@@ -411,7 +493,10 @@ def appendix_rows(record):
             + " |"
         )
     for r in record["exact"]:
-        sides = [" – ".join(f"{x:.2f}" for x in r[name]) for name in ("certificate/exact", "ascent/exact")]
+        sides = [
+            " – ".join(f"{x:.2f}" for x in r[name])
+            for name in ("certificate/exact", "ascent/exact")
+        ]
         yield f"| {r['d']}, {r['k']} | {sides[0]} | {sides[1]} |"
     for r in record["deep"]:
         yield f"| {'-'.join(map(str, r['widths']))} | {r['product']:.2f} | {r['bound']:.3f} | {r['lower']:.3f} | {r['seconds']:.2f} s |"
@@ -423,7 +508,11 @@ def test_tables_of_the_appendix_are_those_of_the_recorded_run():
 
 
 def test_recorded_run_meets_its_targets():
-    faster = {(r["d"], r["k"]): min(s["seconds"] for s in r["solvers"]) / r["seconds"] for r in RECORD["random"] if r["solvers"]}
+    faster = {
+        (r["d"], r["k"]): min(s["seconds"] for s in r["solvers"]) / r["seconds"]
+        for r in RECORD["random"]
+        if r["solvers"]
+    }
     assert faster[20, 50] >= 100 and faster[100, 200] >= 300 and faster[20, 200] >= 300
     ratios = [r["ratio"] for r in RECORD["trained"]]
     assert len(ratios) == 20 and all(r["k"] <= 4 * r["d"] for r in RECORD["trained"])
@@ -436,18 +525,24 @@ def test_scs_reports_values_below_what_a_feasible_point_attains():
         assert all(s["value/certificate"] < attained for s in r["solvers"] if s["solver"] == "SCS")
 
 
-@pytest.mark.parametrize("row", [r for r in RECORD["random"] if r["k"] <= 500], ids=lambda r: f"{r['d']}-{r['k']}")
+@pytest.mark.parametrize(
+    "row", [r for r in RECORD["random"] if r["k"] <= 500], ids=lambda r: f"{r['d']}-{r['k']}"
+)
 def test_recorded_certificates_are_found_again(row):
     d, k = row["d"], row["k"]
     rng = np.random.default_rng(0)
     W, a = rng.standard_normal((k, d)) / np.sqrt(d), rng.standard_normal(k) / np.sqrt(k)
-    assert lip.sdp_certificate(net_of(W, np.zeros(k), a)).value == pytest.approx(row["certificate"], rel=3e-7)
+    assert lip.sdp_certificate(net_of(W, np.zeros(k), a)).value == pytest.approx(
+        row["certificate"], rel=3e-7
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("bound", [lip.sdp_certificate, lip.exact_lipschitz, lip.path_norm, lip.gradient_zonotope])
+@pytest.mark.parametrize(
+    "bound", [lip.sdp_certificate, lip.exact_lipschitz, lip.path_norm, lip.gradient_zonotope]
+)
 def test_networks_that_a_bound_is_not_about_are_refused_with_the_reason(bound):
     net = random_net(5, 3, 0)
     with pytest.raises(ValueError, match="several outputs"):
@@ -496,6 +591,8 @@ def test_bad_options_elsewhere_are_named():
     with pytest.raises(ValueError, match="layers is empty"):
         lip.deep_bracket([], np.ones((1, 3)))
     with pytest.raises(ValueError, match=r"layers\[1\]\[0\] has 2 columns; 3 are needed"):
-        lip.deep_bracket([(np.ones((3, 2)), np.zeros(3)), (np.ones((1, 2)), np.zeros(1))], np.ones((1, 2)))
+        lip.deep_bracket(
+            [(np.ones((3, 2)), np.zeros(3)), (np.ones((1, 2)), np.zeros(1))], np.ones((1, 2))
+        )
     with pytest.raises(ValueError, match="rng = 0"):
         lip.rounded_starts(net, lip.sdp_certificate(net), np.ones((1, 3)), 0)

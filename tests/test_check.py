@@ -13,8 +13,33 @@ from lawrob_utils import check, isoperimetry, law
 from lawrob_utils.check import NotYet, Verdict
 from lawrob_utils.memorizers import McShane
 
-ANYTHING = [None, ..., True, 0, -1.5, float("nan"), float("inf"), 1j, "", "text", b"", [], [1, "a"], {}, {1}, object(), int, print,
-            np.zeros((2, 3)), np.array("x"), np.array([None]), lambda *a: None, lambda *a: "no", lambda: 1, lambda *a: np.nan]
+ANYTHING = [
+    None,
+    ...,
+    True,
+    0,
+    -1.5,
+    float("nan"),
+    float("inf"),
+    1j,
+    "",
+    "text",
+    b"",
+    [],
+    [1, "a"],
+    {},
+    {1},
+    object(),
+    int,
+    print,
+    np.zeros((2, 3)),
+    np.array("x"),
+    np.array([None]),
+    lambda *a: None,
+    lambda *a: "no",
+    lambda: 1,
+    lambda *a: np.nan,
+]
 
 
 @pytest.mark.parametrize("id", check.known_exercises())
@@ -76,26 +101,49 @@ def test_a_checker_that_raises_says_so_instead():
         verdict = check.verdict("raises-1", 1)
     finally:
         del check._checkers["raises-1"]
-    assert not verdict.passed and "ZeroDivisionError" in verdict.message and "should be anything" in verdict.message
+    assert (
+        not verdict.passed
+        and "ZeroDivisionError" in verdict.message
+        and "should be anything" in verdict.message
+    )
 
 
 def test_judging_answers_needs_no_torch():
     program = "import sys; from lawrob_utils import check; check.known_exercises(); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )
 
 
-@given(st.one_of(st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False, width=32)))
+@given(
+    st.one_of(
+        st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False, width=32)
+    )
+)
 def test_number_reads_numbers_of_python_and_numpy_alike(value):
-    assert check.number(value) == check.number(np.float64(value)) == check.number(np.array([value])) == float(value)
+    assert (
+        check.number(value)
+        == check.number(np.float64(value))
+        == check.number(np.array([value]))
+        == float(value)
+    )
 
 
-@pytest.mark.parametrize("answer", [True, np.True_, "1", [1], 1j, np.zeros(2), None, ..., float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "answer", [True, np.True_, "1", [1], 1j, np.zeros(2), None, ..., float("nan"), float("inf")]
+)
 def test_number_refuses_what_is_not_one_finite_number(answer):
     with pytest.raises(NotYet):
         check.number(answer)
 
 
-@pytest.mark.parametrize("answer", [None, ..., "ab", [1, None], [[1, 2], [3]], np.zeros(3), [1, np.inf], [True, False], 1.0])
+@pytest.mark.parametrize(
+    "answer",
+    [None, ..., "ab", [1, None], [[1, 2], [3]], np.zeros(3), [1, np.inf], [True, False], 1.0],
+)
 def test_array_refuses_what_is_not_an_array_of_that_shape(answer):
     with pytest.raises(NotYet):
         check.array(answer, (2,))
@@ -119,36 +167,63 @@ def test_call_says_what_went_wrong_in_the_readers_function(answer):
 
 # Wrong answers that a reader is likely to give; each chapter adds its own ----------------------------------
 
+
 def _log_J(widths, W, entries):
     D = len(widths) - 1
-    return 0.5 * np.log(2 * D) + (D - 1) * np.log(W * np.sqrt(max(entries(a, b) for a, b in zip(widths, widths[1:], strict=False))))
+    return 0.5 * np.log(2 * D) + (D - 1) * np.log(
+        W * np.sqrt(max(entries(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+    )
 
 
 WRONG = {
     "adversarial-1": [
         lambda w, b, x, y, eps, norm: y * (w @ x + b),
         lambda w, b, x, y, eps, norm: y * (w @ x + b) - eps * np.linalg.norm(w),
-        lambda w, b, x, y, eps, norm: y * (w @ x + b) - eps * np.linalg.norm(w, np.inf if norm == "linf" else 2),
+        lambda w, b, x, y, eps, norm: (
+            y * (w @ x + b) - eps * np.linalg.norm(w, np.inf if norm == "linf" else 2)
+        ),
         lambda w, b, x, y, eps, norm: w @ x + b - eps * np.linalg.norm(w, 2 if norm == "l2" else 1),
-        lambda w, b, x, y, eps, norm: y * (w @ x) - eps * np.linalg.norm(w, 2 if norm == "l2" else 1),
+        lambda w, b, x, y, eps, norm: (
+            y * (w @ x) - eps * np.linalg.norm(w, 2 if norm == "l2" else 1)
+        ),
     ],
     "adversarial-2": [
         lambda delta, eps: np.clip(delta, -eps, eps),
-        lambda delta, eps: eps * delta / np.maximum(np.linalg.norm(delta, axis=1, keepdims=True), 1e-12),
+        lambda delta, eps: (
+            eps * delta / np.maximum(np.linalg.norm(delta, axis=1, keepdims=True), 1e-12)
+        ),
         lambda delta, eps: delta * min(1, eps / np.linalg.norm(delta)),
-        lambda delta, eps: np.clip(delta, -eps / np.sqrt(delta.shape[1]), eps / np.sqrt(delta.shape[1])),
+        lambda delta, eps: np.clip(
+            delta, -eps / np.sqrt(delta.shape[1]), eps / np.sqrt(delta.shape[1])
+        ),
         lambda delta, eps: delta,
         lambda delta, eps: 0 * delta,
     ],
     "adversarial-3": [1, 28, 28 / 2.2414, 28 / 1.6449, 54.9, -14.3, 0],
     "adversarial-4": [
-        lambda X, y: np.array([min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if y[j] != y[i]) for i in range(len(X))]),
-        lambda X, y: np.array([min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if j != i) / 2 for i in range(len(X))]),
+        lambda X, y: np.array(
+            [
+                min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if y[j] != y[i])
+                for i in range(len(X))
+            ]
+        ),
+        lambda X, y: np.array(
+            [
+                min(np.linalg.norm(X[i] - X[j]) for j in range(len(X)) if j != i) / 2
+                for i in range(len(X))
+            ]
+        ),
         lambda X, y: np.zeros(len(X)),
         lambda X, y: 0.1,
     ],
     "adversarial-5": [1000, 4000, 3321, 3323, 3321.93, 26122 * 64, 0],
-    "memorization-1": [lambda g: 1 - g**2, lambda g: 1 - np.mean(g) ** 2, lambda g: np.sqrt(np.mean(1 - g**2)), lambda g: np.mean(g**2), lambda g: 1.0],
+    "memorization-1": [
+        lambda g: 1 - g**2,
+        lambda g: 1 - np.mean(g) ** 2,
+        lambda g: np.sqrt(np.mean(1 - g**2)),
+        lambda g: np.mean(g**2),
+        lambda g: 1.0,
+    ],
     "memorization-2": [16954, 16956, 16955.5, 14737, 1060, 4239, -1, 1e9],
     "memorization-3": [
         lambda g, z, eps: g,
@@ -192,9 +267,28 @@ WRONG = {
     ],
     "rademacher-1": [
         lambda V: np.abs(V).max(),
-        lambda V: (2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1).dot(V.T).max(axis=1).mean() / V.shape[1],
-        lambda V: np.abs((2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1) @ V.T).max(axis=1).mean(),
-        lambda V: np.abs((2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1) @ V.T).mean(axis=0).max() / V.shape[1],
+        lambda V: (
+            (2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1)
+            .dot(V.T)
+            .max(axis=1)
+            .mean()
+            / V.shape[1]
+        ),
+        lambda V: (
+            np.abs(
+                (2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1) @ V.T
+            )
+            .max(axis=1)
+            .mean()
+        ),
+        lambda V: (
+            np.abs(
+                (2.0 * (np.arange(2 ** V.shape[1])[:, None] >> np.arange(V.shape[1]) & 1) - 1) @ V.T
+            )
+            .mean(axis=0)
+            .max()
+            / V.shape[1]
+        ),
         lambda V: np.sqrt(2 * np.log(2 * len(V)) / V.shape[1]),
     ],
     "rademacher-2": [
@@ -265,25 +359,53 @@ WRONG = {
     "certificate-4": [
         lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d, delta),
         lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d, delta) * np.sqrt(d) / (d - 1),
-        lambda y, f, B, d, delta: y @ f / np.sqrt(y @ y) * np.sqrt(d / (2 * (B * np.log(2) + np.log(1 / delta)))),
+        lambda y, f, B, d, delta: (
+            y @ f / np.sqrt(y @ y) * np.sqrt(d / (2 * (B * np.log(2) + np.log(1 / delta))))
+        ),
         lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d + 1, delta) / np.sqrt(len(y)),
         lambda y, f, B, d, delta: 1.0,
     ],
     "certificate-5": [0.194, 0.0686, 0.2, 0.1537, 0.548, 0, -1],
-    "size-1": [lambda s: 0, lambda s: 50 * s + 200 * s**2 + 12544 * s**2 + 640 * s, lambda s: 13514, lambda s: 13514 * s**2, lambda s: None],
+    "size-1": [
+        lambda s: 0,
+        lambda s: 50 * s + 200 * s**2 + 12544 * s**2 + 640 * s,
+        lambda s: 13514,
+        lambda s: 13514 * s**2,
+        lambda s: None,
+    ],
     "size-2": [80785.17 * np.log(2), 1e4 * np.log2(1e6), 1e4, 80000, 0],
     "size-3": [2, 8 / (3 * np.sqrt(3)), 4, np.pi, -3.0792],
     "size-4": [
         lambda N, n, d, b: (np.zeros((n, d)), np.zeros(n)),
-        lambda N, n, d, b: (np.zeros((n, d)), np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)])),
-        lambda N, n, d, b: (np.zeros((n, d)), np.array([1.0 * (N >> (n - 1 - i) & 1) for i in range(n)])),
+        lambda N, n, d, b: (
+            np.zeros((n, d)),
+            np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)]),
+        ),
+        lambda N, n, d, b: (
+            np.zeros((n, d)),
+            np.array([1.0 * (N >> (n - 1 - i) & 1) for i in range(n)]),
+        ),
         lambda N, n, d, b: np.zeros((n, d)),
         lambda N, n, d, b: None,
     ],
     "size-5": [581, 583, 581.95, 1111, 100, -1],
     "law-1": [12e6, 1.2e6, 6e5, 3e6, 0, -5, 120_500, 1.2e5 / 5],
-    "law-2": [lambda e: e / 6, lambda e: e / 8, lambda e: e / 4, lambda e: 2 - np.sqrt(4 - e), lambda e: 0.0, lambda e: 3.0],
-    "law-3": [lambda a: a, lambda a: 2 - a, lambda a: 1.0, lambda a: 1 / a, lambda a: 1 / (2 * a - a**2), lambda a: 0.5],
+    "law-2": [
+        lambda e: e / 6,
+        lambda e: e / 8,
+        lambda e: e / 4,
+        lambda e: 2 - np.sqrt(4 - e),
+        lambda e: 0.0,
+        lambda e: 3.0,
+    ],
+    "law-3": [
+        lambda a: a,
+        lambda a: 2 - a,
+        lambda a: 1.0,
+        lambda a: 1 / a,
+        lambda a: 1 / (2 * a - a**2),
+        lambda a: 0.5,
+    ],
     "law-4": [
         lambda n, d, m, t: n * (n - 1) * stats.chi2.cdf(d * t**2 / 2, m),
         lambda n, d, m, t: n**2 / 2 * stats.chi2.cdf(d * t**2 / 2, m),
@@ -301,7 +423,9 @@ WRONG = {
     ],
     "interpretation-1": [
         lambda weights, means: np.linalg.eigvalsh(np.cov(means.T, bias=True))[-1],
-        lambda weights, means: np.sqrt(np.linalg.eigvalsh(np.cov(means.T, aweights=weights, bias=True))[-1]),
+        lambda weights, means: np.sqrt(
+            np.linalg.eigvalsh(np.cov(means.T, aweights=weights, bias=True))[-1]
+        ),
         lambda weights, means: np.trace(np.cov(means.T, aweights=weights, bias=True)),
         lambda weights, means: np.linalg.eigvalsh((means * weights[:, None]).T @ means)[-1],
         0.5,
@@ -332,9 +456,15 @@ WRONG = {
         lambda n, sigma2, r, K: sigma2 * n / K**2,
     ],
     "interpretation-6": [
-        lambda n, d, r, p, mu, delta: law.bits_needed(n, d, np.sqrt(1 - mu**2) / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta),
-        lambda n, d, r, p, mu, delta: law.bits_needed(n, d - 1, 1 / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta),
-        lambda n, d, r, p, mu, delta: law.bits_needed(n, d - 1, np.sqrt(1 - mu**2) / r, fit=np.sqrt(2 * p), delta=delta),
+        lambda n, d, r, p, mu, delta: law.bits_needed(
+            n, d, np.sqrt(1 - mu**2) / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta
+        ),
+        lambda n, d, r, p, mu, delta: law.bits_needed(
+            n, d - 1, 1 / r, fit=np.sqrt(4 * p * (1 - p)), delta=delta
+        ),
+        lambda n, d, r, p, mu, delta: law.bits_needed(
+            n, d - 1, np.sqrt(1 - mu**2) / r, fit=np.sqrt(2 * p), delta=delta
+        ),
         lambda n, d, r, p, mu, delta: law.robust_bits(n, d, r, delta=delta),
         lambda n, d, r, p, mu, delta: 0.0,
     ],
@@ -365,8 +495,18 @@ WRONG = {
         lambda x, eps: float(np.linalg.norm(np.minimum(eps, np.minimum(x, 1 - x)))),
     ],
     "mnist-imagenet-5": [
-        lambda X, y: min(np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(len(X)) if y[i] != y[j]),
-        lambda X, y: min(np.linalg.norm(X[i] - X[j]) for i in range(len(X)) for j in range(len(X)) if y[i] != y[j]) / 2,
+        lambda X, y: min(
+            np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(len(X)) if y[i] != y[j]
+        ),
+        lambda X, y: (
+            min(
+                np.linalg.norm(X[i] - X[j])
+                for i in range(len(X))
+                for j in range(len(X))
+                if y[i] != y[j]
+            )
+            / 2
+        ),
         lambda X, y: min(np.abs(X[i] - X[j]).max() for i in range(len(X)) for j in range(i)) / 2,
         lambda X, y: 0.3,
     ],
@@ -383,18 +523,32 @@ WRONG = {
         lambda n, d, r, q: isoperimetry.cap_probability(1 - r**2 / 2, d) / r**q,
         lambda n, d, r, q: n * isoperimetry.cap_probability(1 - r, d) / r**q,
     ],
-    "open-3": [lambda s: 0.5, lambda s: s**2 / 4, lambda s: 0.5 + s / 4, lambda s: 0.5 - s**2 / 4, lambda s: 1.0],
+    "open-3": [
+        lambda s: 0.5,
+        lambda s: s**2 / 4,
+        lambda s: 0.5 + s / 4,
+        lambda s: 0.5 - s**2 / 4,
+        lambda s: 1.0,
+    ],
     "open-4": [
         lambda s: 3 * s**2 / 8,
         lambda s: s - 2 / 3,
         lambda s: min(3 * s**2 / 8, s / 2),
         lambda s: s,
     ],
-    "open-5": [0.3**63, isoperimetry.cap_probability(1 - 0.25**2 / 2, 64), isoperimetry.cap_probability(0.7, 64), 0, 0.5],
+    "open-5": [
+        0.3**63,
+        isoperimetry.cap_probability(1 - 0.25**2 / 2, 64),
+        isoperimetry.cap_probability(0.7, 64),
+        0,
+        0.5,
+    ],
 }
 
 
-@pytest.mark.parametrize(("id", "answer"), [(id, answer) for id, answers in WRONG.items() for answer in answers])
+@pytest.mark.parametrize(
+    ("id", "answer"), [(id, answer) for id, answers in WRONG.items() for answer in answers]
+)
 def test_likely_wrong_answers_do_not_pass(id, answer):
     verdict = check.verdict(id, answer)
     assert not verdict.passed and "ended in" not in verdict.message

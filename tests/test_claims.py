@@ -52,7 +52,14 @@ CLAIM = {
 
 def code(id, source, printed, *tags):
     outputs = [{"output_type": "stream", "name": "stdout", "text": printed}] if printed else []
-    return {"cell_type": "code", "id": id, "metadata": {"tags": list(tags)}, "source": source, "outputs": outputs, "execution_count": 1}
+    return {
+        "cell_type": "code",
+        "id": id,
+        "metadata": {"tags": list(tags)},
+        "source": source,
+        "outputs": outputs,
+        "execution_count": 1,
+    }
 
 
 def markdown(id, source, *tags):
@@ -63,7 +70,9 @@ def write_book(root, claims, cells):
     """A book of one chapter in the layout of this one, with a configuration for plain Sphinx."""
     notebook = {
         "cells": cells,
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
         "nbformat": 4,
         "nbformat_minor": 5,
     }
@@ -99,7 +108,19 @@ def cells():
 
 def build(root, builder="html", *options):
     """Run Sphinx with warnings as errors; the process's result."""
-    command = [sys.executable, "-m", "sphinx", "-n", "-W", "-q", "-b", builder, *options, str(root), str(root / "_build" / builder)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-n",
+        "-W",
+        "-q",
+        "-b",
+        builder,
+        *options,
+        str(root),
+        str(root / "_build" / builder),
+    ]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -111,7 +132,9 @@ def test_ledger_chapters_bibliography_and_tests_are_in_step():
 
 
 def test_ledger_has_the_claims_of_the_first_three_chapters():
-    assert {"A1", "A2", "A3", "M1", "M2", "M3", "M4", "M5", "R1", "R2", "R3", "R4"} <= set(read_ledger(ROOT / "book" / "claims.yml"))
+    assert {"A1", "A2", "A3", "M1", "M2", "M3", "M4", "M5", "R1", "R2", "R3", "R4"} <= set(
+        read_ledger(ROOT / "book" / "claims.yml")
+    )
 
 
 # Its checker, on ledgers broken on purpose ----------------------------------------------------------------
@@ -125,27 +148,55 @@ def test_nothing_is_found_in_a_ledger_without_fault(tmp_path):
 BROKEN = {
     "no code cell carries the tag": lambda claim, cells: cells.pop(1),
     "tests is empty": lambda claim, cells: claim.update(tests=[]),
-    "test_gone does not exist": lambda claim, cells: claim.update(tests=["tests/test_squares.py::test_gone"]),
-    "gone.py::test_a does not exist": lambda claim, cells: claim.update(tests=["tests/gone.py::test_a"]),
+    "test_gone does not exist": lambda claim, cells: claim.update(
+        tests=["tests/test_squares.py::test_gone"]
+    ),
+    "gone.py::test_a does not exist": lambda claim, cells: claim.update(
+        tests=["tests/gone.py::test_a"]
+    ),
     "'measured' has no evidence": lambda claim, cells: claim["evidence"].update(measured=[]),
     "'cited' has no evidence": lambda claim, cells: claim["evidence"].pop("cited"),
     "'proved here' has no evidence": lambda claim, cells: claim["evidence"].pop("proved here"),
-    "'fails outside its assumptions' has no evidence": lambda claim, cells: claim["evidence"].pop("fails outside its assumptions"),
+    "'fails outside its assumptions' has no evidence": lambda claim, cells: claim["evidence"].pop(
+        "fails outside its assumptions"
+    ),
     "which is not in its status": lambda claim, cells: claim["status"].remove("cited"),
     "status is empty": lambda claim, cells: claim.update(status=[], evidence={}),
     "claim:S7 names no claim": lambda claim, cells: cells[2]["metadata"].update(tags=["claim:S7"]),
-    "claim box S2 is not in the ledger": lambda claim, cells: cells.append(markdown("b", ":::{claim} S2\nNo.\n:::")),
-    "2 boxes for it": lambda claim, cells: cells.append(markdown("b", f":::{{claim}} S1\n{STATEMENT}\n:::")),
-    "0 boxes for it": lambda claim, cells: cells[0].update(source=CHAPTER.replace("{claim} S1", "{note}")),
-    "does not say what the ledger says": lambda claim, cells: claim.update(statement="Squares are positive."),
-    "no box labelled lem-cubes": lambda claim, cells: claim["evidence"].update({"proved here": ["lem-cubes"]}),
-    "no box labelled lem-squares that a proof": lambda claim, cells: cells[0].update(source=CHAPTER.replace("prf:proof", "note")),
-    "bibliography has no entry gauss": lambda claim, cells: claim["evidence"].update(cited=["gauss"]),
-    "does not cite euclid": lambda claim, cells: cells[0].update(source=CHAPTER.replace("{cite:p}", "")),
-    "prints the value 0.26": lambda claim, cells: claim["evidence"].update(measured=[{"quantity": "q", "value": "0.26"}]),
-    "no cell squares-none": lambda claim, cells: claim["evidence"].update({"fails outside its assumptions": ["squares-none"]}),
+    "claim box S2 is not in the ledger": lambda claim, cells: cells.append(
+        markdown("b", ":::{claim} S2\nNo.\n:::")
+    ),
+    "2 boxes for it": lambda claim, cells: cells.append(
+        markdown("b", f":::{{claim}} S1\n{STATEMENT}\n:::")
+    ),
+    "0 boxes for it": lambda claim, cells: cells[0].update(
+        source=CHAPTER.replace("{claim} S1", "{note}")
+    ),
+    "does not say what the ledger says": lambda claim, cells: claim.update(
+        statement="Squares are positive."
+    ),
+    "no box labelled lem-cubes": lambda claim, cells: claim["evidence"].update(
+        {"proved here": ["lem-cubes"]}
+    ),
+    "no box labelled lem-squares that a proof": lambda claim, cells: cells[0].update(
+        source=CHAPTER.replace("prf:proof", "note")
+    ),
+    "bibliography has no entry gauss": lambda claim, cells: claim["evidence"].update(
+        cited=["gauss"]
+    ),
+    "does not cite euclid": lambda claim, cells: cells[0].update(
+        source=CHAPTER.replace("{cite:p}", "")
+    ),
+    "prints the value 0.26": lambda claim, cells: claim["evidence"].update(
+        measured=[{"quantity": "q", "value": "0.26"}]
+    ),
+    "no cell squares-none": lambda claim, cells: claim["evidence"].update(
+        {"fails outside its assumptions": ["squares-none"]}
+    ),
     "there is no chapter": lambda claim, cells: claim.update(notebook="notebooks/02-cubes"),
-    "needs a text and a version": lambda claim, cells: claim.update(source=[{"text": "talk", "version": ""}]),
+    "needs a text and a version": lambda claim, cells: claim.update(
+        source=[{"text": "talk", "version": ""}]
+    ),
 }
 
 
@@ -159,7 +210,11 @@ def test_checker_names_what_is_broken(tmp_path, words):
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"colour": "red"}, "fields are"), ({"id": "s1"}, "capital letter"), ({"status": ["believed"]}, "believed")],
+    [
+        ({"colour": "red"}, "fields are"),
+        ({"id": "s1"}, "capital letter"),
+        ({"status": ["believed"]}, "believed"),
+    ],
 )
 def test_unreadable_ledger_is_refused_by_name(tmp_path, change, words):
     (tmp_path / "claims.yml").write_text(yaml.safe_dump([{**CLAIM, **change}]))
@@ -202,14 +257,19 @@ def pages(tmp_path_factory):
     done = build(root)
     assert done.returncode == 0, done.stderr
     html = root / "_build" / "html"
-    return (html / "notebooks" / "01-squares.html").read_text(), (html / "book" / "claims.html").read_text()
+    return (html / "notebooks" / "01-squares.html").read_text(), (
+        html / "book" / "claims.html"
+    ).read_text()
 
 
 def test_claim_box_links_to_its_row_and_row_to_its_box_and_cell(pages):
     chapter, ledger = pages
     assert 'id="claim-s1"' in chapter and 'href="../book/claims.html#ledger-s1"' in chapter
     assert 'id="ledger-s1"' in ledger and 'href="../notebooks/01-squares.html#claim-s1"' in ledger
-    assert 'id="measured-s1"' in chapter and 'href="../notebooks/01-squares.html#measured-s1"' in ledger
+    assert (
+        'id="measured-s1"' in chapter
+        and 'href="../notebooks/01-squares.html#measured-s1"' in ledger
+    )
 
 
 def test_ledger_row_shows_status_value_proof_citation_and_test(pages):
@@ -226,7 +286,10 @@ def test_tests_are_links_only_once_the_repository_is_known(tmp_path, pages):
     write_book(tmp_path, [CLAIM], cells())
     done = build(tmp_path, "html", "-D", "lawrob_repository=https://example.org/book")
     assert done.returncode == 0, done.stderr
-    assert 'href="https://example.org/book/blob/main/tests/test_squares.py"' in (tmp_path / "_build/html/book/claims.html").read_text()
+    assert (
+        'href="https://example.org/book/blob/main/tests/test_squares.py"'
+        in (tmp_path / "_build/html/book/claims.html").read_text()
+    )
 
 
 def test_box_that_departs_from_the_ledger_breaks_the_build(tmp_path):

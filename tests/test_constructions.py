@@ -37,11 +37,16 @@ def sample(n, d, seed):
 MAKERS = {
     "bumps": lambda X, y, rng: Bumps(X, y),
     "overlapping bumps": lambda X, y, rng: Bumps(X, y, radius=0.9 * Bumps(X, y).delta),
-    "projected bumps": lambda X, y, rng: projected_bumps(X, y, projection(X.shape[1], X.shape[1] // 2, rng)),
+    "projected bumps": lambda X, y, rng: projected_bumps(
+        X, y, projection(X.shape[1], X.shape[1] // 2, rng)
+    ),
     "Baum, few slabs": lambda X, y, rng: Baum(X, y),
     "Baum, many slabs": lambda X, y, rng: Baum(X, y, group=2),
     "Baum, single points": lambda X, y, rng: Baum(X, y, group=1),
-    "projected Baum": lambda X, y, rng: (A := projection(X.shape[1], 5, rng), Projected(Baum(X @ A.T, y), A))[1],
+    "projected Baum": lambda X, y, rng: (
+        A := projection(X.shape[1], 5, rng),
+        Projected(Baum(X @ A.T, y), A),
+    )[1],
     "min-norm linear": lambda X, y, rng: MinNormLinear(X[:8], y[:8], P=10),
     "one number": lambda X, y, rng: OneNumber(X, y, bits=12),
 }
@@ -51,15 +56,24 @@ makers = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 def searched_slope(f, X, rng, steps=60):
     """The largest slope of f that a search from outside finds: pairs near the data and ascent on finite differences."""
     d, h = X.shape[1], 1e-7
-    Z = np.concatenate([np.repeat(X, 4, axis=0), X.mean(axis=0, keepdims=True), (X[:1] + X[1:]) / 2])
-    Z = Z + rng.standard_normal(Z.shape) * np.geomspace(1e-5, 1, len(Z))[rng.permutation(len(Z))][:, None] / np.sqrt(d)
+    Z = np.concatenate(
+        [np.repeat(X, 4, axis=0), X.mean(axis=0, keepdims=True), (X[:1] + X[1:]) / 2]
+    )
+    Z = Z + rng.standard_normal(Z.shape) * np.geomspace(1e-5, 1, len(Z))[rng.permutation(len(Z))][
+        :, None
+    ] / np.sqrt(d)
     best, length = 0.0, 0.1
     for _ in range(steps):
-        G = np.stack([(f.predict(Z + h * e) - f.predict(Z - h * e)) / (2 * h) for e in np.eye(d)], axis=1)
+        G = np.stack(
+            [(f.predict(Z + h * e) - f.predict(Z - h * e)) / (2 * h) for e in np.eye(d)], axis=1
+        )
         norms = np.linalg.norm(G, axis=1)
         best = max(best, norms.max() * (1 - 1e-6) - 1e-6)
         moved = Z + length * rng.standard_normal(Z.shape) / np.sqrt(d)
-        G2 = np.stack([(f.predict(moved + h * e) - f.predict(moved - h * e)) / (2 * h) for e in np.eye(d)], axis=1)
+        G2 = np.stack(
+            [(f.predict(moved + h * e) - f.predict(moved - h * e)) / (2 * h) for e in np.eye(d)],
+            axis=1,
+        )
         Z = np.where((np.linalg.norm(G2, axis=1) > norms)[:, None], moved, Z)
         length *= 0.93
     return best
@@ -97,7 +111,11 @@ def test_no_pair_of_points_is_steeper_than_the_certified_bound(make, seed):
 @makers
 def test_a_search_from_outside_climbs_to_the_lower_bound_and_never_above_the_upper(make):
     X, y, rng = sample(12, 6, 4)
-    f = make(X, y, rng) if make is not MAKERS["min-norm linear"] else MinNormLinear(X[:4], y[:4], P=6)
+    f = (
+        make(X, y, rng)
+        if make is not MAKERS["min-norm linear"]
+        else MinNormLinear(X[:4], y[:4], P=6)
+    )
     bracket, found = f.lipschitz(), searched_slope(f, X, rng)
     assert found <= bracket.upper * (1 + 1e-4)
     if "slabs" not in f.name:  # slabs cross in tiny places; a test below goes there
@@ -105,7 +123,9 @@ def test_a_search_from_outside_climbs_to_the_lower_bound_and_never_above_the_upp
 
 
 @settings(deadline=None, max_examples=60)
-@given(n=st.integers(2, 25), d=st.integers(1, 6), seed=st.integers(0, 10**6), share=st.floats(0.05, 1))
+@given(
+    n=st.integers(2, 25), d=st.integers(1, 6), seed=st.integers(0, 10**6), share=st.floats(0.05, 1)
+)
 def test_bumps_of_half_the_separation_have_their_exact_constant_on_all_of_space(n, d, seed, share):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((n, d)), rng.uniform(-1, 1, n)
@@ -147,7 +167,9 @@ def test_bumps_of_the_full_separation_fit_too_but_are_steep_at_the_centre_of_the
 def test_memory_of_bumps_is_blockwise_and_the_blocks_agree():
     X, y, rng = sample(700, 3, 2)
     f, Z = Bumps(X, y), rng.standard_normal((20_000, 3))
-    assert np.allclose(f.predict(Z), np.concatenate([f.predict(part) for part in np.array_split(Z, 7)]), atol=1e-12)
+    assert np.allclose(
+        f.predict(Z), np.concatenate([f.predict(part) for part in np.array_split(Z, 7)]), atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.9])
@@ -158,7 +180,10 @@ def test_partial_bumps_keep_the_fraction_asked_for_and_move_the_rest_out_of_the_
     kept = partial.inner.kept
     assert len(kept) == math.ceil(keep * 200) and partial.n_parameters == len(kept) * 7
     assert np.allclose(partial.predict(X[kept]), y[kept])
-    assert partial.inner.delta == pytest.approx(pdist((X @ A.T)[kept]).min()) and partial.inner.delta > hard.inner.delta
+    assert (
+        partial.inner.delta == pytest.approx(pdist((X @ A.T)[kept]).min())
+        and partial.inner.delta > hard.inner.delta
+    )
     assert ((partial.predict(X) - y) ** 2).mean() < 2 * (1 - keep)
     assert partial.lipschitz().is_exact and partial.lipschitz().upper < hard.lipschitz().lower
 
@@ -182,7 +207,9 @@ def test_projection_has_orthonormal_rows_and_keeps_the_constant(d, data_):
     f = projected_bumps(X, y, A)
     i = int(rng.integers(6))  # go down one bump, along the row space of A
     step = 0.3 * f.inner.radius * A[0]
-    assert abs(f.predict(X[i : i + 1] + step)[0] - y[i]) / np.linalg.norm(step) == pytest.approx(f.lipschitz().lower, rel=1e-6)
+    assert abs(f.predict(X[i : i + 1] + step)[0] - y[i]) / np.linalg.norm(step) == pytest.approx(
+        f.lipschitz().lower, rel=1e-6
+    )
     assert f.n_parameters == 6 * (d_tilde + 1)
 
 
@@ -260,7 +287,9 @@ def test_least_squares_leaves_a_residual_orthogonal_to_its_coordinates():
 
 
 @settings(deadline=None, max_examples=40)
-@given(n=st.integers(2, 12), d=st.integers(1, 9), bits=st.integers(8, 20), seed=st.integers(0, 10**6))
+@given(
+    n=st.integers(2, 12), d=st.integers(1, 9), bits=st.integers(8, 20), seed=st.integers(0, 10**6)
+)
 def test_one_number_holds_all_labels_in_its_digits(n, d, bits, seed):
     rng = np.random.default_rng(seed)
     X, y = rng.uniform(-1, 1, (n, d)), data.random_signs(n, rng)
@@ -293,7 +322,9 @@ def test_flipping_the_last_digit_of_the_number_flips_the_last_label_and_so_J_is_
 
 def test_with_many_bits_one_number_is_as_robust_as_bumps():
     X, y, _ = sample(20, 10, 14)
-    assert OneNumber(X, y, bits=40).lipschitz().lower == pytest.approx(Bumps(X, y).lipschitz().lower, rel=1e-9)
+    assert OneNumber(X, y, bits=40).lipschitz().lower == pytest.approx(
+        Bumps(X, y).lipschitz().lower, rel=1e-9
+    )
 
 
 X3, Y3 = np.eye(3), np.array([1.0, -1.0, 1.0])
@@ -310,18 +341,35 @@ X3, Y3 = np.eye(3), np.array([1.0, -1.0, 1.0])
         (lambda: Bumps(X3, Y3[:2]), "y has 2 entries; 3 are needed"),
         (lambda: Bumps(X3[:1], Y3[:1]), "at least 2 are needed"),
         (lambda: Bumps(X3, [1.0, np.inf, 0.0]), r"y\[1\] = inf"),
-        (lambda: projection(5, 0, np.random.default_rng(0)), "d_tilde = 0; an integer of at least 1"),
+        (
+            lambda: projection(5, 0, np.random.default_rng(0)),
+            "d_tilde = 0; an integer of at least 1",
+        ),
         (lambda: projection(5, 6, np.random.default_rng(0)), "d_tilde = 6 exceeds d = 5"),
         (lambda: projection(5, 2, 0), "rng = 0"),
         (lambda: projected_bumps(X3, Y3, np.ones((1, 3))), "rows are not orthonormal"),
-        (lambda: projected_bumps(X3, Y3, np.eye(3)[2:]), "are the same point.*project to more coordinates"),
+        (
+            lambda: projected_bumps(X3, Y3, np.eye(3)[2:]),
+            "are the same point.*project to more coordinates",
+        ),
         (lambda: Projected(Y3, np.eye(3)), "is no memorizer"),
         (lambda: Baum(X3, [1.0, 0.5, -1.0]), r"y\[1\] = 0.5; .*\+1 or -1"),
         (lambda: Baum(X3, Y3, group=0), "group = 0"),
         (lambda: Baum(X3, Y3, group=4), "group = 4 exceeds d = 3"),
-        (lambda: Baum(np.vstack([X3, X3.mean(axis=0)]), [-1.0, -1, -1, 1], group=3), r"X\[0\] lies in it up to rounding"),
-        (lambda: Baum(np.array([[1.0, 0], [0, 1], [0.5, 0.5], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]), r"X\[2\] lies in the hyperplane"),
-        (lambda: Baum(np.array([[1.0, 0], [2, 0], [0, 3], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]), "no hyperplane away from 0"),
+        (
+            lambda: Baum(np.vstack([X3, X3.mean(axis=0)]), [-1.0, -1, -1, 1], group=3),
+            r"X\[0\] lies in it up to rounding",
+        ),
+        (
+            lambda: Baum(
+                np.array([[1.0, 0], [0, 1], [0.5, 0.5], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]
+            ),
+            r"X\[2\] lies in the hyperplane",
+        ),
+        (
+            lambda: Baum(np.array([[1.0, 0], [2, 0], [0, 3], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]),
+            "no hyperplane away from 0",
+        ),
         (lambda: MinNormLinear(X3, Y3, P=2), "P = 2 is below n = 3"),
         (lambda: MinNormLinear(X3, Y3, P=4), "P = 4 exceeds d = 3"),
         (lambda: MinNormLinear(X3[[0, 0]], Y3[:2], P=3), "no linear function .* fits"),

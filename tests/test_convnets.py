@@ -24,13 +24,20 @@ def textbook_net(scale, side=28):
 
 
 def random_net(scale, side, rng):
-    return ConvNet(scale, tuple(rng.standard_normal(shape) * 0.1 for shape in shapes(scale, side)), side)
+    return ConvNet(
+        scale, tuple(rng.standard_normal(shape) * 0.1 for shape in shapes(scale, side)), side
+    )
 
 
 def digits():
     images = data.digits()
     order = np.random.default_rng(0).permutation(len(images.X))
-    return images.X[order][:1200], images.labels[order][:1200], images.X[order][1200:], images.labels[order][1200:]
+    return (
+        images.X[order][:1200],
+        images.labels[order][:1200],
+        images.X[order][1200:],
+        images.labels[order][1200:],
+    )
 
 
 @pytest.mark.parametrize(("scale", "P"), MADRY.items())
@@ -41,7 +48,11 @@ def test_parameter_counts_are_exactly_those_of_the_family(scale, P):
 def test_a_net_has_as_many_parameters_as_the_count_says():
     for scale, side in ((1, 28), (2, 28), (3, 8)):
         net = random_net(scale, side, np.random.default_rng(0))
-        assert net.n_parameters == parameter_count(scale, side) == sum(p.numel() for p in textbook_net(scale, side).parameters())
+        assert (
+            net.n_parameters
+            == parameter_count(scale, side)
+            == sum(p.numel() for p in textbook_net(scale, side).parameters())
+        )
 
 
 @pytest.mark.parametrize("side", [8, 28])
@@ -70,7 +81,10 @@ def test_bfloat16_scores_are_near_and_keep_a_gradient():
 
 def test_training_is_a_function_of_the_generator():
     X, y, *_ = digits()
-    first, again, other = (fit_convnet(X[:200], y[:200], 1, rng=np.random.default_rng(s), eps=0.1, epochs=1) for s in (3, 3, 4))
+    first, again, other = (
+        fit_convnet(X[:200], y[:200], 1, rng=np.random.default_rng(s), eps=0.1, epochs=1)
+        for s in (3, 3, 4)
+    )
     assert all(np.array_equal(a, b) for a, b in zip(first.weights, again.weights, strict=True))
     assert not np.array_equal(first.weights[0], other.weights[0])
     assert first.history.shape == (1, 2)
@@ -78,7 +92,9 @@ def test_training_is_a_function_of_the_generator():
 
 def test_radius_zero_is_plain_training_and_learns_digits():
     X, y, X_new, y_new = digits()
-    net = fit_convnet(X, y, 2, rng=np.random.default_rng(5), epochs=8, batch_size=32, precision="float32")
+    net = fit_convnet(
+        X, y, 2, rng=np.random.default_rng(5), epochs=8, batch_size=32, precision="float32"
+    )
     assert (net.classify(X_new) == y_new).mean() > 0.9
     assert net.history[-1, 1] > net.history[0, 1]
 
@@ -88,11 +104,19 @@ def test_fast_training_keeps_more_accuracy_under_a_full_attack_than_plain_traini
     X_new, y_new = X_new.astype(np.float32)[:300], y_new[:300]
     settings = {"epochs": 10, "batch_size": 32, "precision": "float32"}
     attack = {"norm": "linf", "steps": 20, "restarts": 2, "clip": (0, 1)}
-    plain, fast = (fit_convnet(X, y, 2, rng=np.random.default_rng(6), eps=eps, **settings) for eps in (0.0, 0.1))
-    full = [robust_accuracy(net, X_new, y_new, 0.1, rng=np.random.default_rng(7), **attack) for net in (plain, fast)]
+    plain, fast = (
+        fit_convnet(X, y, 2, rng=np.random.default_rng(6), eps=eps, **settings)
+        for eps in (0.0, 0.1)
+    )
+    full = [
+        robust_accuracy(net, X_new, y_new, 0.1, rng=np.random.default_rng(7), **attack)
+        for net in (plain, fast)
+    ]
     single = robust_accuracy(fast, X_new, y_new, 0.1, "linf", steps=1, step_size=0.1, clip=(0, 1))
     assert full[1] > full[0] + 0.2
-    assert 0 <= single - full[1] < 0.25  # after catastrophic overfitting full is near 0 while single stays near the plain accuracy
+    assert (
+        0 <= single - full[1] < 0.25
+    )  # after catastrophic overfitting full is near 0 while single stays near the plain accuracy
 
 
 @pytest.mark.parametrize(
@@ -119,7 +143,13 @@ def test_fast_training_keeps_more_accuracy_under_a_full_attack_than_plain_traini
     ],
 )
 def test_bad_input_is_refused_with_the_name_of_the_argument(change, words):
-    given = {"X": np.zeros((4, 64)), "y": [0, 1, 2, 3], "scale": 1, "rng": np.random.default_rng(0), **change}
+    given = {
+        "X": np.zeros((4, 64)),
+        "y": [0, 1, 2, 3],
+        "scale": 1,
+        "rng": np.random.default_rng(0),
+        **change,
+    }
     X, y, scale = (given.pop(name) for name in ("X", "y", "scale"))
     with pytest.raises(ValueError, match=words):
         fit_convnet(X, y, scale, **given)
@@ -153,13 +183,20 @@ def test_standing_images_are_those_that_no_found_point_fools():
     X, y, X_new, y_new = digits()
     net = fit_convnet(X, y, 1, rng=np.random.default_rng(9), epochs=4, batch_size=32)
     module, Z = net.as_module(), X_new[:300].astype(np.float32)
-    stands = mnist_capacity.standing(module, Z, y_new[:300], 0.05, 10, 1, np.random.default_rng(10), "bfloat16")
-    pure = robust_accuracy(module, Z, y_new[:300], 0.05, "linf", steps=10, rng=np.random.default_rng(10), clip=(0, 1))
+    stands = mnist_capacity.standing(
+        module, Z, y_new[:300], 0.05, 10, 1, np.random.default_rng(10), "bfloat16"
+    )
+    pure = robust_accuracy(
+        module, Z, y_new[:300], 0.05, "linf", steps=10, rng=np.random.default_rng(10), clip=(0, 1)
+    )
     right = net.classify(Z) == y_new[:300]
     assert not (stands & ~right).any()  # an image that is wrong as it is does not stand
     assert 0.1 < pure < right.mean()
     assert abs(stands.mean() - pure) < 0.02  # bfloat16 steps find as much as float32 steps
-    assert (mnist_capacity.standing(module, Z, y_new[:300], 0.0, 1, 1, np.random.default_rng(10)) == right).all()
+    assert (
+        mnist_capacity.standing(module, Z, y_new[:300], 0.0, 1, 1, np.random.default_rng(10))
+        == right
+    ).all()
 
 
 def test_a_net_that_names_one_class_only_is_recorded_as_collapsed(monkeypatch):
@@ -170,6 +207,8 @@ def test_a_net_that_names_one_class_only_is_recorded_as_collapsed(monkeypatch):
         return ConvNet(1, tuple(weights), 8, np.array([[2.3, 0.1]]))
 
     monkeypatch.setattr("lawrob_utils.convnets.fit_convnet", constant_net)
-    row = mnist_capacity.row(rng=np.random.default_rng(0), data_set="digits", scale=1, warmup=0.4, epochs=1, seed=0)
+    row = mnist_capacity.row(
+        rng=np.random.default_rng(0), data_set="digits", scale=1, warmup=0.4, epochs=1, seed=0
+    )
     assert row["collapsed"] is True and row["largest_class"] == 1
     assert row["robust_test"] == row["natural_test"] < 0.2  # a constant is as robust as it is right

@@ -102,7 +102,8 @@ def test_gaussian_plus_noise_has_the_sum_of_the_variances_and_no_noise_at_radius
     X = data.gaussian_plus_noise(40_000, 4, 0.5, np.random.default_rng(0))
     assert np.abs(np.cov(X.T) - 1.25 / 4 * np.eye(4)).max() <= 0.05 * 1.25 / 4
     assert np.array_equal(
-        data.gaussian_plus_noise(3, 4, 0.0, np.random.default_rng(0)), data.gaussian(3, 4, np.random.default_rng(0))
+        data.gaussian_plus_noise(3, 4, 0.0, np.random.default_rng(0)),
+        data.gaussian(3, 4, np.random.default_rng(0)),
     )
 
 
@@ -117,9 +118,15 @@ def test_heavy_tailed_coordinates_are_student_scaled_to_variance_one_over_d():
         (lambda rng: data.gaussian_mixture(0, np.eye(2), rng), "n = 0"),
         (lambda rng: data.gaussian_mixture(3, np.ones(2), rng), "centres has shape"),
         (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, spread=-1.0), "spread = -1.0"),
-        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[0.5, 0.6]), r"weights = \[0.5, 0.6\]; .* sum 1"),
+        (
+            lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[0.5, 0.6]),
+            r"weights = \[0.5, 0.6\]; .* sum 1",
+        ),
         (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[1.5, -0.5]), "at least 0"),
-        (lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[1.0]), "weights has 1 entries"),
+        (
+            lambda rng: data.gaussian_mixture(3, np.eye(2), rng, weights=[1.0]),
+            "weights has 1 entries",
+        ),
         (lambda rng: data.gaussian_mixture(3, np.eye(2), 0), "rng = 0"),
         (lambda rng: data.random_subspace(3, 4, rng), "k = 4 exceeds d = 3"),
         (lambda rng: data.random_subspace(3, 0, rng), "k = 0"),
@@ -151,7 +158,9 @@ def test_noise_is_a_sign_times_its_level_and_sigma2_its_mean_square():
 @given(height=st.floats(0, 1), share=st.floats(0, 1), seed=st.integers(0, 10**6))
 def test_labels_stay_within_one(height, share, seed):
     rng = np.random.default_rng(seed)
-    sample = data.signal_plus_noise(data.sphere(20, 3, rng), lambda X: height * X[:, 0], share * (1 - height), rng)
+    sample = data.signal_plus_noise(
+        data.sphere(20, 3, rng), lambda X: height * X[:, 0], share * (1 - height), rng
+    )
     assert np.abs(sample.y).max() <= 1 + 1e-12
 
 
@@ -164,13 +173,21 @@ def test_without_noise_labels_are_the_signal():
 @pytest.mark.parametrize(
     "g, sigma, message",
     [
-        (lambda X: np.full(len(X), 0.8), 0.3, r"\|g\(x\)\| \+ sigma\(x\) = 1.1 at point 0, so labels leave \[-1, 1\]"),
+        (
+            lambda X: np.full(len(X), 0.8),
+            0.3,
+            r"\|g\(x\)\| \+ sigma\(x\) = 1.1 at point 0, so labels leave \[-1, 1\]",
+        ),
         (lambda X: np.full(len(X), 2.0), 0.0, r"g\(X\)\[0\] = 2 lies outside \[-1, 1\]"),
         (lambda X: X, 0.1, r"g\(X\) has shape \(5, 2\)"),
         (lambda X: X[:2, 0], 0.1, r"g\(X\) has 2 entries; 5 are needed"),
         (lambda X: X[:, 0] * np.nan, 0.1, r"g\(X\)\[0\] = nan"),
         (lambda X: X[:, 0] * 0, -0.1, "sigma = -0.1"),
-        (lambda X: X[:, 0] * 0, lambda X: X[:, 0] * 0 - 0.2, r"sigma\(X\)\[0\] = -0.2; a noise level"),
+        (
+            lambda X: X[:, 0] * 0,
+            lambda X: X[:, 0] * 0 - 0.2,
+            r"sigma\(X\)\[0\] = -0.2; a noise level",
+        ),
         (lambda X: X[:, 0] * 0, "loud", "sigma = 'loud'"),
     ],
 )
@@ -201,13 +218,20 @@ def mnist_here():
         pytest.skip("MNIST is neither in LAWROB_DATA_DIR nor in the cache")
 
 
-@pytest.mark.parametrize("split, counts", [
-    ("train", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
-    ("test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
-])
+@pytest.mark.parametrize(
+    "split, counts",
+    [
+        ("train", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]),
+        ("test", [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]),
+    ],
+)
 def test_mnist_has_its_published_sizes(mnist_here, split, counts):
     images = data.mnist(split)
-    assert images.X.shape == (sum(counts), 784) and images.X.dtype == np.float32 and images.shape == (28, 28)
+    assert (
+        images.X.shape == (sum(counts), 784)
+        and images.X.dtype == np.float32
+        and images.shape == (28, 28)
+    )
     assert (images.X.min(), images.X.max()) == (0, 1)
     assert np.bincount(images.labels).tolist() == counts
 
@@ -224,12 +248,16 @@ def test_unknown_split_is_named():
 def test_files_in_own_folder_are_checked_too(tmp_path, monkeypatch):
     monkeypatch.setenv("LAWROB_DATA_DIR", str(tmp_path))
     assert not data.mnist_available()
-    with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz is not in .* LAWROB_DATA_DIR points"):
+    with pytest.raises(
+        FileNotFoundError, match="train-images-idx3-ubyte.gz is not in .* LAWROB_DATA_DIR points"
+    ):
         data.mnist()
     for name in data.MNIST_SHA256:
         (tmp_path / name).write_bytes(gzip.compress(b"not mnist"))
     assert data.mnist_available()
-    with pytest.raises(ValueError, match="has SHA-256 .* the official file has 440fcabf73cc.* Delete it"):
+    with pytest.raises(
+        ValueError, match="has SHA-256 .* the official file has 440fcabf73cc.* Delete it"
+    ):
         data.mnist()
 
 
@@ -277,7 +305,11 @@ def small_mnist(monkeypatch):
     for prefix, n in (("train", 6), ("t10k", 3)):
         files[f"{prefix}-images-idx3-ubyte.gz"] = idx(rng.integers(0, 256, (n, 28, 28)))
         files[f"{prefix}-labels-idx1-ubyte.gz"] = idx(rng.integers(0, 10, n))
-    monkeypatch.setattr(data, "MNIST_SHA256", {name: hashlib.sha256(body).hexdigest() for name, body in files.items()})
+    monkeypatch.setattr(
+        data,
+        "MNIST_SHA256",
+        {name: hashlib.sha256(body).hexdigest() for name, body in files.items()},
+    )
     return files
 
 
@@ -309,9 +341,14 @@ def test_connection_cut_in_the_middle_leaves_no_file(server, small_mnist, tmp_pa
     broken = "/t10k-images-idx3-ubyte.gz"
     length, body = server.answers[broken]
     server.answers[broken] = (length, body[: length // 2])
-    with pytest.raises(ConnectionError, match="t10k-images-idx3-ubyte.gz could not be downloaded.*LAWROB_DATA_DIR"):
+    with pytest.raises(
+        ConnectionError, match="t10k-images-idx3-ubyte.gz could not be downloaded.*LAWROB_DATA_DIR"
+    ):
         data.fetch_mnist(tmp_path, [server.url])
-    assert {p.name for p in tmp_path.iterdir()} == {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    }
     serve(server, small_mnist)  # the network is back: only what is missing is fetched
     server.asked.clear()
     data.fetch_mnist(tmp_path, [server.url])
@@ -320,7 +357,9 @@ def test_connection_cut_in_the_middle_leaves_no_file(server, small_mnist, tmp_pa
 
 def test_wrong_bytes_are_thrown_away(server, small_mnist, tmp_path):
     serve(server, {name: body[:-1] + b"?" for name, body in small_mnist.items()})
-    with pytest.raises(ValueError, match="train-images-idx3-ubyte.gz was downloaded but its SHA-256 is not"):
+    with pytest.raises(
+        ValueError, match="train-images-idx3-ubyte.gz was downloaded but its SHA-256 is not"
+    ):
         data.fetch_mnist(tmp_path, [server.url])
     assert list(tmp_path.iterdir()) == []
 
@@ -337,7 +376,9 @@ def test_without_network_the_message_says_what_to_do(tmp_path):
     with socket.socket() as free:  # a port that nobody listens on
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(ConnectionError, match="Connect to the network and try again. Put the four original files"):
+    with pytest.raises(
+        ConnectionError, match="Connect to the network and try again. Put the four original files"
+    ):
         data.fetch_mnist(tmp_path, [f"http://127.0.0.1:{port}/"])
     assert list(tmp_path.iterdir()) == []
 

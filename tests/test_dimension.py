@@ -44,15 +44,28 @@ def test_neighbour_estimators_and_participation_ratio_equal_scikit_dimension(ora
     for name, X in oracle[0].items():
         T, truth = dim.neighbour_distances(X, 20), oracle[1][name]
         assert dim.two_nn(T).value == pytest.approx(truth["TwoNN"], rel=1e-9)
-        assert dim.participation_ratio(X).value == pytest.approx(truth["participation ratio"], rel=1e-9)
+        assert dim.participation_ratio(X).value == pytest.approx(
+            truth["participation ratio"], rel=1e-9
+        )
         for k in (3, 5, 10, 20):
-            assert dim.levina_bickel(T, k).value == pytest.approx(truth[f"Levina-Bickel {k}"], rel=1e-9)
+            assert dim.levina_bickel(T, k).value == pytest.approx(
+                truth[f"Levina-Bickel {k}"], rel=1e-9
+            )
 
 
 def test_gaussian_with_known_spectrum_has_the_ranks_of_its_spectrum_and_the_errors_are_those_of_repetition():
     rng, spectrum = np.random.default_rng(0), np.array([2.0, 1.0, 0.5, 0.25, 0.25])
-    truth = {dim.stable_rank: spectrum.sum() / 2, dim.participation_ratio: spectrum.sum() ** 2 / (spectrum**2).sum(), dim.total_variance: spectrum.sum()}
-    draws = [rng.standard_normal((1000, 5)) * np.sqrt(spectrum) @ np.linalg.qr(rng.standard_normal((9, 5)))[0].T for _ in range(150)]
+    truth = {
+        dim.stable_rank: spectrum.sum() / 2,
+        dim.participation_ratio: spectrum.sum() ** 2 / (spectrum**2).sum(),
+        dim.total_variance: spectrum.sum(),
+    }
+    draws = [
+        rng.standard_normal((1000, 5))
+        * np.sqrt(spectrum)
+        @ np.linalg.qr(rng.standard_normal((9, 5)))[0].T
+        for _ in range(150)
+    ]
     for estimate, exact in truth.items():
         found = [estimate(X) for X in draws]
         values, errors = np.array([e.value for e in found]), np.array([e.error for e in found])
@@ -83,13 +96,17 @@ def test_ranks_do_not_depend_on_which_of_n_and_d_is_larger():
 @pytest.mark.parametrize("shift", [0.0, 1e6])
 def test_neighbour_distances_equal_those_of_a_tree_even_far_from_the_origin(shift):
     X = np.random.default_rng(3).standard_normal((700, 5)) + shift
-    assert dim.neighbour_distances(X, 6) == pytest.approx(cKDTree(X).query(X, 7)[0][:, 1:], rel=1e-9)
+    assert dim.neighbour_distances(X, 6) == pytest.approx(
+        cKDTree(X).query(X, 7)[0][:, 1:], rel=1e-9
+    )
 
 
 def test_two_nn_and_levina_bickel_find_the_dimension_of_their_own_model_and_its_error():
     rng, m = np.random.default_rng(4), 7.5
     twos, bickels = [], []
-    for _ in range(100):  # (volumes of balls around a point that reach the neighbours) are the times of a Poisson process
+    for _ in range(
+        100
+    ):  # (volumes of balls around a point that reach the neighbours) are the times of a Poisson process
         T = np.cumsum(rng.exponential(size=(500, 10)), axis=1) ** (1 / m)
         twos.append(dim.two_nn(T)), bickels.append(dim.levina_bickel(T))
     for found, tolerance in ((twos, 0.02), (bickels, 0.005)):
@@ -100,8 +117,14 @@ def test_two_nn_and_levina_bickel_find_the_dimension_of_their_own_model_and_its_
 
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_spheres_and_cubes_in_a_larger_space_have_their_own_dimension(k):
-    rng, tolerance = np.random.default_rng(5), 0.02 * k + 0.03  # curvature and edges count more in higher dimensions
-    for X in (data.sphere_in_subspace(4000, data.random_subspace(50, k + 1, rng), rng), rng.random((4000, k)) @ data.random_subspace(50, k, rng).T):
+    rng, tolerance = (
+        np.random.default_rng(5),
+        0.02 * k + 0.03,
+    )  # curvature and edges count more in higher dimensions
+    for X in (
+        data.sphere_in_subspace(4000, data.random_subspace(50, k + 1, rng), rng),
+        rng.random((4000, k)) @ data.random_subspace(50, k, rng).T,
+    ):
         T = dim.neighbour_distances(X, 5)
         assert dim.two_nn(T).value == pytest.approx(k, rel=tolerance)
         assert dim.levina_bickel(T).value == pytest.approx(k, rel=tolerance)
@@ -131,7 +154,9 @@ def test_every_chosen_function_is_1_lipschitz_on_random_pairs_near_and_far():
     for size in (1e-4, 1.0, 50.0):
         B = A + size * rng.standard_normal(A.shape)
         for f in chosen(X, rng):
-            assert (np.abs(f(A) - f(B)) <= np.linalg.norm(A - B, axis=1) * (1 + 1e-9) + 1e-9).all(), f.name
+            assert (
+                np.abs(f(A) - f(B)) <= np.linalg.norm(A - B, axis=1) * (1 + 1e-9) + 1e-9
+            ).all(), f.name
 
 
 def test_no_function_varies_more_on_a_gaussian_than_its_top_direction_and_the_net_comes_near():
@@ -161,14 +186,20 @@ def test_gradient_of_the_net_is_that_of_finite_differences():
     gradients = dim._net_gradient(H, parts, 2)
     for i, g in enumerate(gradients):
         step = rng.standard_normal(g.shape)
-        up, down = ([p + s * 1e-6 * step if j == i else p for j, p in enumerate(parts)] for s in (1, -1))
-        difference = (dim._net_values(H, up, 2)[-1].var() - dim._net_values(H, down, 2)[-1].var()) / 2e-6
+        up, down = (
+            [p + s * 1e-6 * step if j == i else p for j, p in enumerate(parts)] for s in (1, -1)
+        )
+        difference = (
+            dim._net_values(H, up, 2)[-1].var() - dim._net_values(H, down, 2)[-1].var()
+        ) / 2e-6
         assert (g * step).sum() == pytest.approx(difference, rel=1e-5, abs=1e-7)
 
 
 def test_choosing_on_one_half_and_measuring_on_the_other_does_not_bias_the_scale():
     rng = np.random.default_rng(12)
-    functions = [coordinate(j) for j in range(200)]  # all have spread 1; the largest of 200 samples is 1.2
+    functions = [
+        coordinate(j) for j in range(200)
+    ]  # all have spread 1; the largest of 200 samples is 1.2
     scales = []
     for _ in range(40):
         X = rng.standard_normal((200, 200))
@@ -192,14 +223,20 @@ def test_effective_dimension_of_the_sphere_is_d_by_the_trace_and_2d_by_the_dista
 def test_effective_dimension_has_the_error_of_a_simulation():
     rng = np.random.default_rng(14)
     found = dim.effective_dimension(Estimate(5.0, 0.1), Estimate(2.0, 0.03))
-    simulated = (5 + 0.1 * rng.standard_normal(10**6)) / (2 + 0.03 * rng.standard_normal(10**6)) ** 2
-    assert (found.value, found.error) == pytest.approx((simulated.mean(), simulated.std()), rel=0.02)
+    simulated = (5 + 0.1 * rng.standard_normal(10**6)) / (
+        2 + 0.03 * rng.standard_normal(10**6)
+    ) ** 2
+    assert (found.value, found.error) == pytest.approx(
+        (simulated.mean(), simulated.std()), rel=0.02
+    )
 
 
 def test_d_eff_by_the_top_direction_is_the_stable_rank():
     X = data.digits().X
     K = dim.widest_linear(X)(X).std()
-    assert dim.effective_dimension(dim.total_variance(X), Estimate(K, 0.0)).value == pytest.approx(dim.stable_rank(X).value, rel=1e-9)
+    assert dim.effective_dimension(dim.total_variance(X), Estimate(K, 0.0)).value == pytest.approx(
+        dim.stable_rank(X).value, rel=1e-9
+    )
 
 
 def test_separation_equals_brute_force():
@@ -218,9 +255,15 @@ def test_separation_equals_brute_force():
 
 def test_neighbour_error_on_digits_is_that_of_scikit_learn_with_the_point_left_out():
     images = data.digits()
-    neighbours = KNeighborsClassifier(1, algorithm="brute").fit(images.X, images.labels).kneighbors(n_neighbors=1)[1][:, 0]
+    neighbours = (
+        KNeighborsClassifier(1, algorithm="brute")
+        .fit(images.X, images.labels)
+        .kneighbors(n_neighbors=1)[1][:, 0]
+    )
     wrong = np.mean(images.labels[neighbours] != images.labels)
-    assert dim.separation(images.X, images.labels).neighbour_error.value == pytest.approx(wrong, abs=1e-12)
+    assert dim.separation(images.X, images.labels).neighbour_error.value == pytest.approx(
+        wrong, abs=1e-12
+    )
 
 
 def test_error_of_the_typical_distance_is_that_of_repetition_and_those_of_neighbours_at_least_half_of_it():
@@ -262,7 +305,12 @@ SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
         (lambda: dim.widest_cone(SQUARE, steps=0), "steps"),
         (lambda: dim.signed_distance(SQUARE, np.ones((2, 3))), "3 columns"),
         (lambda: dim.lipschitz_scale([], SQUARE, SQUARE), "empty"),
-        (lambda: dim.lipschitz_scale(hamming_family(2, np.random.default_rng(0)), SQUARE, SQUARE), "hamming"),
+        (
+            lambda: dim.lipschitz_scale(
+                hamming_family(2, np.random.default_rng(0)), SQUARE, SQUARE
+            ),
+            "hamming",
+        ),
         (lambda: dim.separation(np.ones((30, 2)), np.zeros(30)), "all 0"),
         (lambda: dim.separation(np.ones((30, 2)), np.eye(1, 30)[0]), "occurs once"),
         (lambda: dim.separation(SQUARE, np.array([0, 1, 0, 1])), "at least 20"),

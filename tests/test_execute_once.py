@@ -3,6 +3,7 @@
 A book in miniature (two notebooks, a one-line helper package) goes through the real tools: `build.py`, `refresh.py`, the notebooks' conftest and
 the Sphinx extension `executed`.
 """
+
 from __future__ import annotations
 
 import os
@@ -28,9 +29,20 @@ sphinx:
 
 
 def write_notebook(path: Path, *sources: str, title: str = "Page") -> None:
-    cells = [nbformat.v4.new_markdown_cell(f"# {title}\n\n:::{{cost}}\nsome seconds\n:::", id="title")]
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\n\n:::{{cost}}\nsome seconds\n:::", id="title")
+    ]
     cells += [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
-    nb = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}})
+    nb = nbformat.v4.new_notebook(
+        cells=cells,
+        metadata={
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            }
+        },
+    )
     nbformat.write(nb, path)
 
 
@@ -45,14 +57,28 @@ def recorded_book(tmp_path_factory):
     shutil.copy(REPOSITORY / "book/_ext/executed.py", root / "book/_ext")
     shutil.copy(REPOSITORY / "notebooks/conftest.py", root / "notebooks")
     (root / "lawrob_utils/__init__.py").write_text("ANSWER = 42\n")
-    (root / "lawrob_utils/data.py").write_text("def mnist_available():\n    return False\n\n\ndef fetch_mnist():\n    raise OSError('no network')\n")
+    (root / "lawrob_utils/data.py").write_text(
+        "def mnist_available():\n    return False\n\n\ndef fetch_mnist():\n    raise OSError('no network')\n"
+    )
     (root / "requirements.lock").write_text("numpy==0\n")
     (root / "_config.yml").write_text(CONFIG)
-    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/one\n- file: notebooks/two\n")
+    (root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/one\n- file: notebooks/two\n"
+    )
     (root / "book/index.md").write_text("# Miniature\n")
     helper = "import sys; sys.path.insert(0, '..')\nimport lawrob_utils\n"
-    write_notebook(root / "notebooks/one.ipynb", helper + "print('the answer is', lawrob_utils.ANSWER)", "print('one')", title="One")
-    write_notebook(root / "notebooks/two.ipynb", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "print('two')", title="Two")
+    write_notebook(
+        root / "notebooks/one.ipynb",
+        helper + "print('the answer is', lawrob_utils.ANSWER)",
+        "print('one')",
+        title="One",
+    )
+    write_notebook(
+        root / "notebooks/two.ipynb",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+        "print('two')",
+        title="Two",
+    )
     assert tool(root, "refresh").returncode == 0
     return root
 
@@ -64,7 +90,14 @@ def book(recorded_book, tmp_path):
 
 def tool(root: Path, name: str, **env: str) -> subprocess.CompletedProcess:
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_"))}
-    return subprocess.run([sys.executable, f"book/_tools/{name}.py"], cwd=root, env={**clean, **env}, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, f"book/_tools/{name}.py"],
+        cwd=root,
+        env={**clean, **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def page(root: Path, name: str) -> str:
@@ -87,11 +120,23 @@ def test_build_executes_nothing_after_the_run_that_tested_and_nothing_at_all_whe
 def stale(root: Path) -> int:
     """How many notebooks the build would run."""
     code = "import runs; cache = runs.cache_dir(); print(sum(runs.is_stale(nb, cache) for nb in runs.notebooks()))"
-    return int(subprocess.run([sys.executable, "-c", code], cwd=root / "book/_tools", capture_output=True, text=True, check=True).stdout)
+    return int(
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root / "book/_tools",
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
 
 
-@pytest.mark.parametrize("path", ["lawrob_utils/__init__.py", "requirements.lock", "book/recorded/results.csv"])
-def test_a_change_of_helper_lock_or_recorded_data_makes_every_notebook_stale_and_a_change_back_none(book, path):
+@pytest.mark.parametrize(
+    "path", ["lawrob_utils/__init__.py", "requirements.lock", "book/recorded/results.csv"]
+)
+def test_a_change_of_helper_lock_or_recorded_data_makes_every_notebook_stale_and_a_change_back_none(
+    book, path
+):
     file = book / path
     old = file.read_text() if file.exists() else None
     assert stale(book) == 0
@@ -116,7 +161,9 @@ def test_prose_may_change_without_a_run_and_code_runs_its_notebook_only(book):
 def test_a_page_that_is_gone_leaves_nothing_behind_and_the_first_page_is_found_again(book):
     assert tool(book, "build").returncode == 0
     (book / "book/index.md").unlink()
-    (book / "_toc.yml").write_text("format: jb-book\nroot: notebooks/one\nchapters:\n- file: notebooks/two\n")
+    (book / "_toc.yml").write_text(
+        "format: jb-book\nroot: notebooks/one\nchapters:\n- file: notebooks/two\n"
+    )
     assert tool(book, "build").returncode == 0
     assert not (book / "_build/html/book/index.html").exists()
     assert "url=notebooks/one.html" in (book / "_build/html/index.html").read_text()
@@ -128,9 +175,19 @@ def test_a_drifted_number_fails_the_test_but_is_shown_in_a_box_that_names_the_ce
     assert built.returncode == 0, built.stdout + built.stderr
     assert "one.ipynb: 1 cells differ" in built.stdout
     html = page(book, "one")
-    assert "the answer is 43" in html and "lawrob-drift" in html and 'href="#cell-cell-0"' in html and 'id="cell-cell-0"' in html
+    assert (
+        "the answer is 43" in html
+        and "lawrob-drift" in html
+        and 'href="#cell-cell-0"' in html
+        and 'id="cell-cell-0"' in html
+    )
     assert "lawrob-drift" not in page(book, "two")
-    strict = subprocess.run([sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "notebooks"], cwd=book, capture_output=True, text=True)
+    strict = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "notebooks"],
+        cwd=book,
+        capture_output=True,
+        text=True,
+    )
     assert strict.returncode == 1 and "the answer is 42" in strict.stdout
     # Recording the new number takes the box away.
     assert tool(book, "refresh").returncode == 0
@@ -147,7 +204,12 @@ def test_a_notebook_that_raises_is_a_build_error_that_names_the_cell(book):
 
 def test_the_page_builder_refuses_a_notebook_without_a_run(book):
     write_notebook(book / "notebooks/two.ipynb", "print('never run')", title="Two")
-    built = subprocess.run([str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W"], cwd=book, capture_output=True, text=True)
+    built = subprocess.run(
+        [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-W"],
+        cwd=book,
+        capture_output=True,
+        text=True,
+    )
     assert built.returncode != 0
     assert "two.ipynb has no finished run in the cache" in built.stdout + built.stderr
 
@@ -165,10 +227,20 @@ def test_an_interrupted_build_keeps_the_notebooks_already_executed(book):
     write_notebook(book / "notebooks/two.ipynb", "import time; time.sleep(600)", title="Two")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_"))}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, "book/_tools/build.py"], cwd=book, env=clean, start_new_session=True, **quiet)
+    process = subprocess.Popen(
+        [sys.executable, "book/_tools/build.py"],
+        cwd=book,
+        env=clean,
+        start_new_session=True,
+        **quiet,
+    )
     deadline = time.monotonic() + 120
-    while len(list(book.glob("_build/.jupyter_cache/*/runs/one.json"))) < 2:  # the first is the recorded book's
-        assert time.monotonic() < deadline and process.poll() is None, "the first notebook did not finish"
+    while (
+        len(list(book.glob("_build/.jupyter_cache/*/runs/one.json"))) < 2
+    ):  # the first is the recorded book's
+        assert time.monotonic() < deadline and process.poll() is None, (
+            "the first notebook did not finish"
+        )
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

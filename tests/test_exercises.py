@@ -28,12 +28,18 @@ def source(cell):
 
 
 def tagged(chapter, tag, kind):
-    return [c for c in CHAPTERS[chapter]["cells"] if c["cell_type"] == kind and tag in c["metadata"].get("tags", [])]
+    return [
+        c
+        for c in CHAPTERS[chapter]["cells"]
+        if c["cell_type"] == kind and tag in c["metadata"].get("tags", [])
+    ]
 
 
 def ids_in(cell, kind):
     """The exercises that a cell belongs to: labels in a statement, calls of check.exercise in code."""
-    pattern = r"^:label: ex-(\S+)" if kind == "markdown" else r"check\.exercise\(\s*[\"']([^\"']+)[\"']"
+    pattern = (
+        r"^:label: ex-(\S+)" if kind == "markdown" else r"check\.exercise\(\s*[\"']([^\"']+)[\"']"
+    )
     return re.findall(pattern, source(cell), flags=re.M)
 
 
@@ -76,8 +82,14 @@ def run(cell, space):
 @pytest.mark.parametrize(("chapter", "id"), EXERCISES)
 def test_exercise_has_one_statement_one_hole_and_one_solution_in_this_order(chapter, id):
     cells = parts(chapter)[id]
-    assert {tag: len(found) for tag, found in cells.items()} == {"exercise": 1, "hole": 1, "solution": 1}
-    order = [CHAPTERS[chapter]["cells"].index(cells[tag][0]) for tag in ("exercise", "hole", "solution")]
+    assert {tag: len(found) for tag, found in cells.items()} == {
+        "exercise": 1,
+        "hole": 1,
+        "solution": 1,
+    }
+    order = [
+        CHAPTERS[chapter]["cells"].index(cells[tag][0]) for tag in ("exercise", "hole", "solution")
+    ]
     assert order == sorted(order)
 
 
@@ -100,7 +112,9 @@ def test_chapter_has_at_least_four_exercises(chapter):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_solutions_are_folded_for_readers_of_the_notebook_too(chapter):
-    assert all("hide-cell" in cell["metadata"]["tags"] for cell in tagged(chapter, "solution", "code"))
+    assert all(
+        "hide-cell" in cell["metadata"]["tags"] for cell in tagged(chapter, "solution", "code")
+    )
 
 
 def test_every_checker_has_its_exercise_and_every_exercise_its_checker():
@@ -140,7 +154,10 @@ def test_no_chapters_is_said_in_words(tmp_path):
 # The page -------------------------------------------------------------------------------------------------
 
 PAGE = [
-    markdown("title", "# Sums\n\n:::{prf:lemma} One\n:label: lem-one\n\n$1 = 1$.\n:::\n\nBy {prf:ref}`lem-one`."),
+    markdown(
+        "title",
+        "# Sums\n\n:::{prf:lemma} One\n:label: lem-one\n\n$1 = 1$.\n:::\n\nBy {prf:ref}`lem-one`.",
+    ),
     markdown("statement", ":::{exercise} Add\n:label: ex-sum-1\n\nAdd 1 and 1.\n:::", "exercise"),
     code("hole", "answer = ...", "sum-1: not yet.\n", "hole"),
     code("solved", "answer = 2", "correct\n", "solution", "hide-cell"),
@@ -170,4 +187,6 @@ def test_switch_of_a_folded_cell_is_named_as_it_is_written(page):
 
 
 def test_boxes_of_proofs_and_exercises_are_drawn_in_both_builders(page):
-    assert "$1 = 1$" not in page and "Lemma" in page and "Exercise" in page and "Solution to" in page
+    assert (
+        "$1 = 1$" not in page and "Lemma" in page and "Exercise" in page and "Solution to" in page
+    )

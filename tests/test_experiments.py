@@ -18,7 +18,9 @@ from lawrob_utils.sweep import points, read_rows  # noqa: E402
 
 RECORDED = Path(__file__).parents[1] / "book" / "recorded"
 RECORD = RECORDED / "mnist-flips"
-needs_mnist = pytest.mark.skipif(not data.mnist_available(), reason="MNIST is not at hand (set LAWROB_DATA_DIR)")
+needs_mnist = pytest.mark.skipif(
+    not data.mnist_available(), reason="MNIST is not at hand (set LAWROB_DATA_DIR)"
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
@@ -46,7 +48,10 @@ def test_provenance_is_written_last(tmp_path):
 def test_provenance_tells_command_seed_versions_hardware_date_and_time():
     about = provenance("python -m x", seed=3, seconds=1.26, packages=("numpy", "no-such-package"))
     assert about["command"] == "python -m x" and about["seed"] == 3 and about["wall_seconds"] == 1.3
-    assert about["versions"]["numpy"] == np.__version__ and about["versions"]["no-such-package"] is None
+    assert (
+        about["versions"]["numpy"] == np.__version__
+        and about["versions"]["no-such-package"] is None
+    )
     assert {"date", "hardware", "threads", "settings"} <= set(about)
     json.dumps(about)
 
@@ -88,12 +93,16 @@ def test_recorded_images_are_mnist_test_images():
 
 
 @needs_mnist
-@pytest.mark.parametrize(("kind", "norm", "radius"), [("pgd", "l2", 0.5), ("pgd", "linf", 0.05), ("noise", "l2", 4.0)])
+@pytest.mark.parametrize(
+    ("kind", "norm", "radius"), [("pgd", "l2", 0.5), ("pgd", "linf", 0.05), ("noise", "l2", 4.0)]
+)
 def test_rows_of_the_mnist_record_are_reproduced(kind, norm, radius):
     got, test = mnist_flips.load(RECORD), data.mnist("test")
     radii, accuracy = got.curve(kind, norm)
     n = json.loads((RECORD / "provenance.json").read_text())["settings"]["n_test"]
-    again = mnist_flips.measure_accuracy(got.net, test.X[:n], test.labels[:n], kind, norm, tuple(radii))
+    again = mnist_flips.measure_accuracy(
+        got.net, test.X[:n], test.labels[:n], kind, norm, tuple(radii)
+    )
     assert abs(again - accuracy)[radii == radius] <= 0.005
 
 
@@ -108,7 +117,13 @@ def small(*, rng, device, n):
     return {"x": rng.random() if n < 3 else 1 / 0}
 
 
-SMALL = registry.Experiment("small", "three numbers", {"quick": {"n": (1, 2)}, "full": {"n": (0, 1, 2)}, "wrong": {"n": (2, 3)}}, seed=4, row=small)
+SMALL = registry.Experiment(
+    "small",
+    "three numbers",
+    {"quick": {"n": (1, 2)}, "full": {"n": (0, 1, 2)}, "wrong": {"n": (2, 3)}},
+    seed=4,
+    row=small,
+)
 
 
 @pytest.fixture
@@ -121,15 +136,24 @@ def only_small(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", registry.names())
 def test_every_experiment_goes_by_the_name_of_its_module_and_has_both_presets(name):
     experiment = registry.find(name)
-    assert experiment.name == name and {"quick", "full"} <= set(experiment.presets) and set(experiment.minutes) <= set(experiment.presets)
+    assert (
+        experiment.name == name
+        and {"quick", "full"} <= set(experiment.presets)
+        and set(experiment.minutes) <= set(experiment.presets)
+    )
     assert set(experiment.needs) <= {"torch", "mnist"} and experiment.minutes.get("quick", 0) <= 0.5
     if experiment.whole is None:
         assert all(points(experiment.grid(preset)) for preset in experiment.presets)
 
 
-@pytest.mark.parametrize("name", [name for name in registry.names() if (RECORDED / name / "provenance.json").is_file()])
+@pytest.mark.parametrize(
+    "name", [name for name in registry.names() if (RECORDED / name / "provenance.json").is_file()]
+)
 def test_record_has_every_row_of_the_full_grid_and_says_how_it_was_made(name):
-    experiment, about = registry.find(name), json.loads((RECORDED / name / "provenance.json").read_text())
+    experiment, about = (
+        registry.find(name),
+        json.loads((RECORDED / name / "provenance.json").read_text()),
+    )
     assert about["command"] == experiment.command("full") and about["seed"] == experiment.seed
     assert about["tolerance"] and about["versions"]["numpy"] and about["hardware"]["processor"]
     assert not [file.name for file in (RECORDED / name).iterdir() if file.name.endswith(".jsonl")]
@@ -137,7 +161,9 @@ def test_record_has_every_row_of_the_full_grid_and_says_how_it_was_made(name):
         return
     rows, wanted = read_rows(RECORDED / name), points(experiment.grid("full"))
     names = list(dict.fromkeys(parameter for row in wanted for parameter in row))
-    assert [[row[p] for p in names] for row in rows] == [[row.get(p) for p in names] for row in wanted]
+    assert [[row[p] for p in names] for row in rows] == [
+        [row.get(p) for p in names] for row in wanted
+    ]
     assert points(about["settings"]["grid"]) == wanted
     assert about["settings"]["row"] == f"{experiment.row.__module__}.{experiment.row.__qualname__}"
     assert about["wall_seconds"] == pytest.approx(sum(row["seconds"] for row in rows), abs=0.1)
@@ -155,7 +181,10 @@ def test_list_names_every_experiment_with_its_cost(capsys):
     ("arguments", "words"),
     [
         (["robust-fitt"], "error: experiment = 'robust-fitt' is unknown; allowed: 'architectures'"),
-        (["mnist-flips", "--preset", "huge"], "error: preset = 'huge' is unknown; allowed: 'full', 'quick'"),
+        (
+            ["mnist-flips", "--preset", "huge"],
+            "error: preset = 'huge' is unknown; allowed: 'full', 'quick'",
+        ),
         (["mnist-flips", "--jobs", "2"], "is one run and no sweep"),
     ],
 )
@@ -166,37 +195,56 @@ def test_unknown_names_are_answered_by_the_known_ones(arguments, words, capsys):
 
 def test_experiment_without_its_data_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr("lawrob_utils.data.mnist_available", lambda: False)
-    with pytest.raises(ValueError, match="mnist-flips needs MNIST: .*fetch_mnist.* LAWROB_DATA_DIR"):
+    with pytest.raises(
+        ValueError, match="mnist-flips needs MNIST: .*fetch_mnist.* LAWROB_DATA_DIR"
+    ):
         mnist_flips.EXPERIMENT.run("quick")
 
 
-def test_quick_preset_is_printed_and_full_is_recorded_under_the_name_of_the_experiment(only_small, capsys):
+def test_quick_preset_is_printed_and_full_is_recorded_under_the_name_of_the_experiment(
+    only_small, capsys
+):
     assert main(["small"]) == 0
     assert capsys.readouterr().out.startswith("n=1 x=0.") and not list(Path.cwd().iterdir())
     assert main(["small", "--preset", "full"]) == 0
     rows = SMALL.load()
-    assert [row["n"] for row in rows] == [0, 1, 2] == [row["n"] for row in read_rows(Path("book/recorded/small"))]
+    assert (
+        [row["n"] for row in rows]
+        == [0, 1, 2]
+        == [row["n"] for row in read_rows(Path("book/recorded/small"))]
+    )
     about = json.loads(Path("book/recorded/small/provenance.json").read_text())
-    assert about["command"] == "python -m lawrob_utils.experiments small --preset full" and about["tolerance"] == SMALL.tolerance
+    assert (
+        about["command"] == "python -m lawrob_utils.experiments small --preset full"
+        and about["tolerance"] == SMALL.tolerance
+    )
 
 
 def test_record_that_is_not_there_names_the_command(only_small):
     for folder in (None, Path("elsewhere")):
-        with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments small --preset full"):
+        with pytest.raises(
+            FileNotFoundError, match="python -m lawrob_utils.experiments small --preset full"
+        ):
             SMALL.load(folder)
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["--preset", "wrong", "--out", "there"], 1, "the row {'n': 3} failed; the others are finished and kept"),
+        (
+            ["--preset", "wrong", "--out", "there"],
+            1,
+            "the row {'n': 3} failed; the others are finished and kept",
+        ),
         (["--regrid"], 2, "--regrid has no meaning without --resume"),
         (["--jobs", "0"], 2, "jobs = 0"),
         (["--device", "gpu"], 2, "device = 'gpu' is unknown; allowed: 'cpu', 'cuda'"),
         (["--dask", "tcp://127.0.0.1:9", "--out", "there"], 1, "no scheduler answers there"),
     ],
 )
-def test_trouble_is_told_in_a_line_with_an_exit_status(arguments, status, words, only_small, capsys, monkeypatch):
+def test_trouble_is_told_in_a_line_with_an_exit_status(
+    arguments, status, words, only_small, capsys, monkeypatch
+):
     monkeypatch.setattr("lawrob_utils._workers.UNREACHABLE_AFTER", 0.3)
     assert main(["small", *arguments]) == status
     assert words in capsys.readouterr().err

@@ -12,7 +12,16 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from lawrob_utils import data
-from lawrob_utils.fewbits import STEPS, FewBitNet, anneal_signs, fit_few_bits, improve_signs, levels, quantize, rounded
+from lawrob_utils.fewbits import (
+    STEPS,
+    FewBitNet,
+    anneal_signs,
+    fit_few_bits,
+    improve_signs,
+    levels,
+    quantize,
+    rounded,
+)
 from lawrob_utils.law import bit_certificate
 from lawrob_utils.lipschitz import relu_bracket
 from lawrob_utils.memorizers import Memorizer
@@ -21,7 +30,15 @@ from lawrob_utils.memorizers import Memorizer
 def _net(seed, k=4, d=5, activation="abs", skip=True):
     rng = np.random.default_rng(seed)
     q = rng.choice([-3, -1, 1, 3], (k + 1, d))
-    return FewBitNet(q[:k], (-3, -1, 1, 3), activation, q[k] if skip else None, skip_weight=0.7, scale=0.3, offset=0.1)
+    return FewBitNet(
+        q[:k],
+        (-3, -1, 1, 3),
+        activation,
+        q[k] if skip else None,
+        skip_weight=0.7,
+        scale=0.3,
+        offset=0.1,
+    )
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
@@ -29,9 +46,14 @@ def test_steps_are_those_of_the_best_uniform_quantiser_of_a_normal_number(bits):
     def error(step):
         edges = [-np.inf, *(step * np.arange(1 - 2 ** (bits - 1), 2 ** (bits - 1))), np.inf]
         values = step / 2 * np.array(levels(bits))
-        return sum(quad(lambda x, v=v: (x - v) ** 2 * norm.pdf(x), a, b)[0] for a, b, v in zip(edges, edges[1:], values, strict=False))
+        return sum(
+            quad(lambda x, v=v: (x - v) ** 2 * norm.pdf(x), a, b)[0]
+            for a, b, v in zip(edges, edges[1:], values, strict=False)
+        )
 
-    assert minimize_scalar(error, bounds=(0.05, 2.5), method="bounded").x == pytest.approx(STEPS[bits], rel=2e-3)
+    assert minimize_scalar(error, bounds=(0.05, 2.5), method="bounded").x == pytest.approx(
+        STEPS[bits], rel=2e-3
+    )
 
 
 def test_quantize_takes_the_nearest_code():
@@ -47,10 +69,18 @@ def test_quantize_takes_the_nearest_code():
 @pytest.mark.parametrize("skip", [False, True])
 def test_few_bit_net_is_its_formula_and_its_relu_network(activation, skip):
     pytest.importorskip("torch")
-    net, X = _net(1, activation=activation, skip=skip), np.random.default_rng(2).standard_normal((30, 5))
+    net, X = (
+        _net(1, activation=activation, skip=skip),
+        np.random.default_rng(2).standard_normal((30, 5)),
+    )
     phi = np.abs if activation == "abs" else lambda u: np.maximum(u, 0)
     expected = [
-        0.1 + 0.3 * (sum(s * phi(q @ x) for s, q in zip((1, 1, -1, -1), net.codes, strict=True)) + (0.7 * net.skip @ x if skip else 0))
+        0.1
+        + 0.3
+        * (
+            sum(s * phi(q @ x) for s, q in zip((1, 1, -1, -1), net.codes, strict=True))
+            + (0.7 * net.skip @ x if skip else 0)
+        )
         for x in X
     ]
     np.testing.assert_allclose(net.predict(X), expected, atol=1e-12)
@@ -64,7 +94,8 @@ def test_bracket_of_a_few_bit_net_contains_the_steepest_of_all_sign_patterns():
         net = _net(seed)
         a = 0.3 * net.signs
         truth = max(
-            np.linalg.norm((np.array(s) * a) @ net.codes + 0.3 * 0.7 * net.skip) for s in itertools.product([-1, 1], repeat=4)
+            np.linalg.norm((np.array(s) * a) @ net.codes + 0.3 * 0.7 * net.skip)
+            for s in itertools.product([-1, 1], repeat=4)
         )  # without biases and with independent rows every sign pattern occurs
         bracket = net.lipschitz()
         assert bracket.lower <= truth * (1 + 1e-9) <= bracket.upper * (1 + 2e-9)
@@ -87,7 +118,9 @@ def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_rat
     better = net.fitted(X, y)
     slope, offset = np.polyfit(net.predict(X), y, 1)
     np.testing.assert_allclose(better.predict(X), slope * net.predict(X) + offset, atol=1e-12)
-    before, after = (bit_certificate(y, f.predict(X), 50, 5) / f.lipschitz().upper for f in (net, better))
+    before, after = (
+        bit_certificate(y, f.predict(X), 50, 5) / f.lipschitz().upper for f in (net, better)
+    )
     assert before == pytest.approx(after, rel=1e-6)
     with pytest.raises(ValueError, match="does not correlate positively"):
         net.fitted(X, -y)
@@ -145,10 +178,15 @@ def test_training_through_the_rounding_beats_rounding_of_random_weights(activati
 
 def test_penalty_makes_trained_nets_smoother_for_their_fit():
     pytest.importorskip("torch")
-    X, y = data.sphere(600, 60, np.random.default_rng(9)), data.random_signs(600, np.random.default_rng(10))
+    X, y = (
+        data.sphere(600, 60, np.random.default_rng(9)),
+        data.random_signs(600, np.random.default_rng(10)),
+    )
 
     def merit(smooth):
-        net = fit_few_bits(X, y, 6, rng=np.random.default_rng(11), activation="abs", smooth=smooth, steps=300)
+        net = fit_few_bits(
+            X, y, 6, rng=np.random.default_rng(11), activation="abs", smooth=smooth, steps=300
+        )
         return net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 60)
 
     assert merit(3.0) < merit(0.0)
@@ -161,12 +199,21 @@ def test_trained_margins_certify_the_radius_that_attacks_respect():
     rng = np.random.default_rng(13)
     X, y = data.sphere(60, 60, rng), np.repeat([1.0, -1.0], 30)
     net = fit_few_bits(X, y, 16, rng=rng, radius=0.15, activation="abs", steps=200)
-    plain = FewBitNet(net.codes, net.alphabet, net.activation)  # without the offset of least squares
+    plain = FewBitNet(
+        net.codes, net.alphabet, net.activation
+    )  # without the offset of least squares
     certified = y * plain.predict(X) / plain.lipschitz().upper
     assert np.median(certified) > 0.05
     safe = certified > 0
     for share, can_fool in ((0.99, False), (20.0, True)):
-        attack = pgd(plain.as_two_layer(), X[safe], y[safe], share * float(np.median(certified)), "l2", steps=50)
+        attack = pgd(
+            plain.as_two_layer(),
+            X[safe],
+            y[safe],
+            share * float(np.median(certified)),
+            "l2",
+            steps=50,
+        )
         fooled = attack.fooled[certified[safe] >= np.median(certified)]
         assert fooled.any() == can_fool
 
@@ -178,7 +225,9 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
     rng = np.random.default_rng(12)
     X, y = data.sphere(100, 20, rng), data.random_signs(100, rng)
     net = fit_two_layer(X, y, 10, rng=rng, steps=300)[0]
-    errors = [np.abs(rounded(net, bits).net.predict(X) - net.predict(X)).mean() for bits in (2, 4, 8)]
+    errors = [
+        np.abs(rounded(net, bits).net.predict(X) - net.predict(X)).mean() for bits in (2, 4, 8)
+    ]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.1
     assert rounded(net, 4).bits == 4 * (10 * 21 + 10)
     assert rounded(net, 8).entropy_bits < rounded(net, 8).bits
@@ -195,12 +244,26 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
         (lambda: FewBitNet(np.array([[1.0]]), (-1, 1)), "codes has dtype float64"),
         (lambda: FewBitNet(np.array([1]), (-1, 1)), r"codes has shape \(1,\)"),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), "tanh"), "activation = 'tanh'"),
-        (lambda: FewBitNet(np.array([[1]]), (-1, 1), skip=np.array([1, 1])), r"skip has shape \(2,\)"),
+        (
+            lambda: FewBitNet(np.array([[1]]), (-1, 1), skip=np.array([1, 1])),
+            r"skip has shape \(2,\)",
+        ),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), scale=-1.0), "scale = -1.0"),
         (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=0), "rng = 0"),
-        (lambda: anneal_signs(np.ones((2, 2)), np.ones(3), 1, rng=np.random.default_rng(0)), "y has 3 entries"),
-        (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=np.random.default_rng(0), sweeps=1), "sweeps = 1"),
-        (lambda: improve_signs(_net(0), np.ones((2, 5)), np.ones(2)), "activation 'abs' and the alphabet"),
+        (
+            lambda: anneal_signs(np.ones((2, 2)), np.ones(3), 1, rng=np.random.default_rng(0)),
+            "y has 3 entries",
+        ),
+        (
+            lambda: anneal_signs(
+                np.ones((2, 2)), np.ones(2), 1, rng=np.random.default_rng(0), sweeps=1
+            ),
+            "sweeps = 1",
+        ),
+        (
+            lambda: improve_signs(_net(0), np.ones((2, 5)), np.ones(2)),
+            "activation 'abs' and the alphabet",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, message):
@@ -208,13 +271,23 @@ def test_bad_arguments_are_named(call, message):
         call()
 
 
-@pytest.mark.parametrize(("change", "message"), [({"bits": 0}, "bits = 0"), ({"bits": 9}, "bits = 9"), ({"prune": 1.0}, "prune = 1")])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"bits": 0}, "bits = 0"), ({"bits": 9}, "bits = 9"), ({"prune": 1.0}, "prune = 1")],
+)
 def test_training_names_bad_settings(change, message):
     pytest.importorskip("torch")
     with pytest.raises(ValueError, match=message):
-        fit_few_bits(np.ones((2, 2)), np.array([1.0, -1.0]), 1, rng=np.random.default_rng(0), **change)
+        fit_few_bits(
+            np.ones((2, 2)), np.array([1.0, -1.0]), 1, rng=np.random.default_rng(0), **change
+        )
 
 
 def test_module_imports_without_torch():
     program = "import sys, lawrob_utils.fewbits; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )

@@ -23,9 +23,13 @@ def table():
 
 
 @pytest.mark.parametrize("a", [0.5, 0.3, 0.1, 0.01])
-def test_constant_of_two_shifted_gaussians_is_that_of_kearns_and_saul_and_lies_between_the_bounds(a):
+def test_constant_of_two_shifted_gaussians_is_that_of_kearns_and_saul_and_lies_between_the_bounds(
+    a,
+):
     s2 = 0.1
-    log_mgf = s2 * LAMBDAS**2 / 2 + np.logaddexp(np.log(a) + LAMBDAS * (1 - a), np.log(1 - a) - LAMBDAS * a)
+    log_mgf = s2 * LAMBDAS**2 / 2 + np.logaddexp(
+        np.log(a) + LAMBDAS * (1 - a), np.log(1 - a) - LAMBDAS * a
+    )
     K2 = np.max(2 * log_mgf / LAMBDAS**2)
     exact = s2 + (0.25 if a == 0.5 else (1 - 2 * a) / (2 * np.log((1 - a) / a)))
     assert K2 == pytest.approx(exact, rel=1e-4)
@@ -37,7 +41,9 @@ def test_curve_has_equal_eigenvalues_and_its_halves_are_as_far_apart_as_the_proo
     t = np.arange(4000) * 2 * np.pi / 4000
     waves = np.arange(1, m + 1) * t[:, None]
     X = np.hstack([np.cos(waves), np.sin(waves)]) / np.sqrt(m)
-    assert np.linalg.eigvalsh(np.cov(X.T, bias=True)) == pytest.approx(np.full(2 * m, 1 / (2 * m)), rel=1e-9)
+    assert np.linalg.eigvalsh(np.cov(X.T, bias=True)) == pytest.approx(
+        np.full(2 * m, 1 / (2 * m)), rel=1e-9
+    )
     f = dimension.distance_to_set(X[t <= np.pi])(X)
     inside = (t > np.pi + h) & (t < 2 * np.pi - h)
     assert (f[inside] ** 2 >= 2 - 1 / (m * np.sin(h / 2))).all()
@@ -73,7 +79,9 @@ def test_every_function_that_is_tried_is_1_lipschitz_on_digits():
     for name in record.FUNCTIONS:
         f = record.chosen(name, choose, rng)
         for C in (B, A + 1e-3 * rng.standard_normal(A.shape)):
-            assert (np.abs(f(A) - f(C)) <= np.linalg.norm(A - C, axis=1) * (1 + 1e-9) + 1e-12).all(), name
+            assert (
+                np.abs(f(A) - f(C)) <= np.linalg.norm(A - C, axis=1) * (1 + 1e-9) + 1e-12
+            ).all(), name
 
 
 def test_halves_share_no_image_and_make_up_the_class():
@@ -103,8 +111,12 @@ def test_clusters_split_the_variance_into_within_and_between():
     rng = np.random.default_rng(92)
     whole, ten = (record.clusters(rng=rng, set="digits", k=k) for k in (1, 10))
     assert whole["between"] == pytest.approx(0, abs=1e-9)
-    assert whole["within"] == pytest.approx(dimension.total_variance(data.digits().X).value, rel=1e-4)
-    assert ten["within"] < 0.6 * whole["within"] and ten["price"] == pytest.approx(np.sqrt(10 / 1797), rel=1e-3)
+    assert whole["within"] == pytest.approx(
+        dimension.total_variance(data.digits().X).value, rel=1e-4
+    )
+    assert ten["within"] < 0.6 * whole["within"] and ten["price"] == pytest.approx(
+        np.sqrt(10 / 1797), rel=1e-3
+    )
     assert ten["mean_lambda"] <= ten["value"]
 
 
@@ -112,12 +124,37 @@ def test_clusters_split_the_variance_into_within_and_between():
     ("arguments", "words"),
     [
         ({"what": "tails"}, "what = 'tails'"),
-        ({"what": "tail", "set": "cifar", "part": 0, "law": "data", "function": "net"}, "set = 'cifar'"),
-        ({"what": "tail", "set": "digits", "part": 10, "law": "data", "function": "net"}, "part = 10"),
-        ({"what": "tail", "set": "digits", "part": 1, "law": "cauchy", "function": "net"}, "law = 'cauchy'"),
-        ({"what": "tail", "set": "digits", "part": 1, "law": "data", "function": "sum"}, "function = 'sum'"),
-        ({"what": "dimension", "set": "digits", "part": 1, "law": "data", "points": 0, "estimator": "box"}, "estimator = 'box'"),
-        ({"what": "distance", "set": "digits", "points": 1797, "measure": "mean"}, "measure = 'mean'"),
+        (
+            {"what": "tail", "set": "cifar", "part": 0, "law": "data", "function": "net"},
+            "set = 'cifar'",
+        ),
+        (
+            {"what": "tail", "set": "digits", "part": 10, "law": "data", "function": "net"},
+            "part = 10",
+        ),
+        (
+            {"what": "tail", "set": "digits", "part": 1, "law": "cauchy", "function": "net"},
+            "law = 'cauchy'",
+        ),
+        (
+            {"what": "tail", "set": "digits", "part": 1, "law": "data", "function": "sum"},
+            "function = 'sum'",
+        ),
+        (
+            {
+                "what": "dimension",
+                "set": "digits",
+                "part": 1,
+                "law": "data",
+                "points": 0,
+                "estimator": "box",
+            },
+            "estimator = 'box'",
+        ),
+        (
+            {"what": "distance", "set": "digits", "points": 1797, "measure": "mean"},
+            "measure = 'mean'",
+        ),
     ],
 )
 def test_unknown_rows_are_refused_in_words(arguments, words):
@@ -137,7 +174,9 @@ def test_without_mnist_its_rows_say_how_to_get_it(monkeypatch):
 
 def test_quick_rows_run_again_equal_the_record(table):
     for row in record.EXPERIMENT.run("quick", progress=False):
-        assert row["value"] == pytest.approx(record.estimate(table, **parameters(row)).value, rel=0.03), parameters(row)
+        assert row["value"] == pytest.approx(
+            record.estimate(table, **parameters(row)).value, rel=0.03
+        ), parameters(row)
 
 
 @pytest.mark.skipif(not data.mnist_available(), reason="MNIST is not here")
@@ -147,7 +186,14 @@ def test_some_rows_of_mnist_run_again_equal_the_record(table):
     chosen = [
         {"what": "tail", "set": "mnist", "part": 4, "law": "data", "function": "direction 1"},
         {"what": "tail", "set": "mnist", "part": 4, "law": "data", "function": "net"},
-        {"what": "dimension", "set": "mnist", "part": "all", "law": "data", "points": 1000, "estimator": "TwoNN"},
+        {
+            "what": "dimension",
+            "set": "mnist",
+            "part": "all",
+            "law": "data",
+            "points": 1000,
+            "estimator": "TwoNN",
+        },
         {"what": "distance", "set": "mnist", "points": 3000, "measure": "neighbour_error"},
     ]
     for keys in chosen:
@@ -162,10 +208,15 @@ def test_record_holds_every_row_of_its_grid_once(table):
     assert [parameters(row) for row in table] == [parameters(row) for row in points(record.FULL)]
 
 
-def test_in_every_class_of_mnist_a_net_varies_more_than_every_linear_function_and_on_gaussians_it_does_not(table):
+def test_in_every_class_of_mnist_a_net_varies_more_than_every_linear_function_and_on_gaussians_it_does_not(
+    table,
+):
     for part in range(10):
         for law, low, high in (("data", 1.02, 1.09), ("gaussian", 0.99, 1.003)):
-            net, linear = (record.estimate(table, what="tail", set="mnist", part=part, law=law, function=f) for f in ("net", "direction 1"))
+            net, linear = (
+                record.estimate(table, what="tail", set="mnist", part=part, law=law, function=f)
+                for f in ("net", "direction 1")
+            )
             assert low < net.value / linear.value < high
 
 
@@ -186,7 +237,9 @@ def test_effective_dimension_is_below_the_stable_rank_everywhere(table):
                 if r["n"] > 100 and r["points"] in (0, 10_000)
             }
             d = dimension.effective_dimension(rows["variance"]["value"], K)
-            assert d.value < rows["stable rank"]["value"] + 3 * np.hypot(d.error, rows["stable rank"]["error"])
+            assert d.value < rows["stable rank"]["value"] + 3 * np.hypot(
+                d.error, rows["stable rank"]["error"]
+            )
 
 
 def test_a_row_that_is_not_unique_is_refused(table):

@@ -60,7 +60,9 @@ def test_known_lower_bound_is_the_variance_of_a_linear_function_and_not_above_th
     f = X.mean(axis=1) if known.metric == "hamming" else X[:, 0]
     measured = iso.scaled_std(f, d)
     assert measured.value**2 == pytest.approx(known.lower, abs=10 * measured.error * measured.value)
-    assert known.lower <= known.upper <= 2 * known.lower and known.is_exact == (known.lower == known.upper)
+    assert known.lower <= known.upper <= 2 * known.lower and known.is_exact == (
+        known.lower == known.upper
+    )
 
 
 def test_solid_cube_constant_is_the_poincare_constant_of_the_interval():
@@ -74,7 +76,10 @@ def test_solid_cube_constant_is_the_poincare_constant_of_the_interval():
 def families():
     rng = np.random.default_rng(3)
     for d in (2, 7, 40):
-        yield from ((d, f) for f in (*iso.euclidean_family(d, rng), *iso.euclidean_family(d, rng, centre=0.3)))
+        yield from (
+            (d, f)
+            for f in (*iso.euclidean_family(d, rng), *iso.euclidean_family(d, rng, centre=0.3))
+        )
         yield d, iso.distance_to_half_the_corners()
 
 
@@ -102,7 +107,11 @@ def test_hamming_functions_change_by_at_most_one_flip_over_d_on_every_edge(d):
 @given(d=st.integers(1, 8), seed=st.integers(0, 10**6), corners=st.booleans())
 def test_distance_to_half_the_corners_is_what_brute_force_finds(d, seed, corners):
     rng = np.random.default_rng(seed)
-    X = (2 * data.hamming_cube(20, d, rng) - 1) / np.sqrt(d) if corners else rng.standard_normal((20, d))
+    X = (
+        (2 * data.hamming_cube(20, d, rng) - 1) / np.sqrt(d)
+        if corners
+        else rng.standard_normal((20, d))
+    )
     all_corners = np.array(list(itertools.product((-1.0, 1.0), repeat=d))) / np.sqrt(d)
     half = all_corners[all_corners.sum(axis=1) <= 1e-9]
     truth = np.linalg.norm(X[:, None] - half, axis=2).min(axis=1)
@@ -126,8 +135,12 @@ def test_discrete_cube_with_euclidean_distance_has_spread_d_to_the_minus_quarter
 def test_discrete_cube_constant_grows_at_least_like_the_root_of_d_and_a_sample_refutes_a_fixed_one():
     for d in (256, 4096):
         X = (2 * data.hamming_cube(1000, d, np.random.default_rng(1)) - 1) / np.sqrt(d)
-        assert iso.tail_constant_at_least(iso.distance_to_half_the_corners()(X), d) > np.sqrt(d) / 24.5
-    hamming = iso.hamming_family(d, np.random.default_rng(0))[2](data.hamming_cube(1000, d, np.random.default_rng(1)))
+        assert (
+            iso.tail_constant_at_least(iso.distance_to_half_the_corners()(X), d) > np.sqrt(d) / 24.5
+        )
+    hamming = iso.hamming_family(d, np.random.default_rng(0))[2](
+        data.hamming_cube(1000, d, np.random.default_rng(1))
+    )
     assert iso.tail_constant_at_least(hamming, d) < 0.25
 
 
@@ -158,7 +171,10 @@ def test_spread_of_the_distance_to_a_half_space_is_that_of_a_rectified_normal():
 
 def test_maximum_of_a_gaussian_has_the_spread_that_quadrature_gives():
     d = 20
-    moment = [quad(lambda x, k=k: x**k * d * stats.norm.pdf(x) * stats.norm.cdf(x) ** (d - 1), -8, 10)[0] for k in (1, 2)]
+    moment = [
+        quad(lambda x, k=k: x**k * d * stats.norm.pdf(x) * stats.norm.cdf(x) ** (d - 1), -8, 10)[0]
+        for k in (1, 2)
+    ]
     estimate = iso.scaled_std(iso.maximum()(data.gaussian(40_000, d, np.random.default_rng(0))), d)
     assert abs(estimate.value - math.sqrt(moment[1] - moment[0] ** 2)) <= 4 * estimate.error
 
@@ -166,7 +182,9 @@ def test_maximum_of_a_gaussian_has_the_spread_that_quadrature_gives():
 def test_standard_error_of_the_spread_is_the_scatter_between_samples():
     rng = np.random.default_rng(0)
     runs = [iso.scaled_std(data.gaussian(500, 1, rng)[:, 0], 1) for _ in range(400)]
-    assert np.std([r.value for r in runs]) == pytest.approx(np.mean([r.error for r in runs]), rel=0.12)
+    assert np.std([r.value for r in runs]) == pytest.approx(
+        np.mean([r.error for r in runs]), rel=0.12
+    )
 
 
 def test_tail_is_the_share_of_deviations():
@@ -185,13 +203,22 @@ def test_mgf_constant_of_a_gaussian_is_one_and_its_error_is_the_scatter():
 
 
 def test_mgf_constant_says_nothing_where_one_value_carries_the_mean():
-    estimate = iso.mgf_constant(data.gaussian(100, 1, np.random.default_rng(0))[:, 0], [0.5, 50.0], 1)
-    assert np.isfinite(estimate.value[0]) and np.isnan(estimate.value[1]) and np.isnan(estimate.error[1])
+    estimate = iso.mgf_constant(
+        data.gaussian(100, 1, np.random.default_rng(0))[:, 0], [0.5, 50.0], 1
+    )
+    assert (
+        np.isfinite(estimate.value[0])
+        and np.isnan(estimate.value[1])
+        and np.isnan(estimate.error[1])
+    )
 
 
 def test_refuted_constant_stays_below_the_true_one_as_often_as_promised():
     rng = np.random.default_rng(0)
-    gaussian = [iso.tail_constant_at_least(data.gaussian(300, 1, rng)[:, 0], 1, confidence=0.9) for _ in range(300)]
+    gaussian = [
+        iso.tail_constant_at_least(data.gaussian(300, 1, rng)[:, 0], 1, confidence=0.9)
+        for _ in range(300)
+    ]
     assert np.mean(np.array(gaussian) > 1) <= 0.1
     # X with exactly the extreme tail P(|X| ≥ t) = min(1, 2 exp(−t²/2)), for which c = 1 is tight everywhere
     u = rng.random((300, 300))
@@ -215,7 +242,9 @@ def test_mixture_of_two_gaussians_has_c_exactly_one_plus_d_r_squared():
     estimate = iso.scaled_std(x1, d)
     assert abs(estimate.value**2 - (1 + d * r**2)) <= 8 * estimate.error * estimate.value
     lam = np.linspace(0.1, 60, 50)  # exact MGF e^{λ²/(2d)}·cosh(λr)
-    assert (np.exp(lam**2 / (2 * d)) * np.cosh(lam * r) <= iso.mgf_bound(lam, d, c=1 + d * r**2)).all()
+    assert (
+        np.exp(lam**2 / (2 * d)) * np.cosh(lam * r) <= iso.mgf_bound(lam, d, c=1 + d * r**2)
+    ).all()
 
 
 @pytest.mark.parametrize("k", [2, 10, 100])
@@ -228,7 +257,9 @@ def test_sphere_of_a_subspace_spreads_as_its_own_dimension_says(k):
 
 def test_gaussian_plus_independent_noise_adds_variances_of_linear_functions():
     d, r = 50, 0.7
-    estimate = iso.scaled_std(data.gaussian_plus_noise(40_000, d, r, np.random.default_rng(0))[:, 0], d)
+    estimate = iso.scaled_std(
+        data.gaussian_plus_noise(40_000, d, r, np.random.default_rng(0))[:, 0], d
+    )
     assert abs(estimate.value**2 - (1 + r**2)) <= 8 * estimate.error * estimate.value
 
 
@@ -273,7 +304,10 @@ def test_both_caps_together_stay_below_the_isoperimetric_tail(t, d):
         (lambda: iso.norm_of_part(4)(np.ones((2, 3))), "m = 4 exceeds the dimension d = 3"),
         (lambda: iso.distance_to_half_space(np.zeros(3)), "u = 0"),
         (lambda: iso.distance_to_points(np.zeros(3)), "Z has shape"),
-        (lambda: iso.euclidean_family(3, np.random.default_rng(0), centre=np.ones(2)), r"centre has shape \(2,\)"),
+        (
+            lambda: iso.euclidean_family(3, np.random.default_rng(0), centre=np.ones(2)),
+            r"centre has shape \(2,\)",
+        ),
         (lambda: iso.hamming_family(3, 0), "rng = 0"),
         (lambda: iso.maximum()(np.ones(3)), "X has shape"),
         (lambda: iso.scaled_std(np.ones(1), 3), "values has 1 entries; at least 2"),

@@ -55,7 +55,10 @@ def test_least_squares_attains_the_curve(sigma):
 
 
 def test_arrays_broadcast():
-    assert law_curve(10, 10, np.array([[1], [4]]), sigma=np.array([1.0, 0.5])).tolist() == [[10, 5], [5, 2.5]]
+    assert law_curve(10, 10, np.array([[1], [4]]), sigma=np.array([1.0, 0.5])).tolist() == [
+        [10, 5],
+        [5, 2.5],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,9 @@ def test_bad_arguments_are_named(change, message):
 
 @given(n=size, d=size, L=size, sigma=st.floats(0.01, 1))
 def test_parameters_needed_is_where_the_curve_reaches_L(n, d, L, sigma):
-    assert law_curve(n, d, parameters_needed(n, d, L, sigma=sigma), sigma=sigma) == pytest.approx(L, rel=1e-9)
+    assert law_curve(n, d, parameters_needed(n, d, L, sigma=sigma), sigma=sigma) == pytest.approx(
+        L, rel=1e-9
+    )
 
 
 def test_failure_of_the_finite_class_theorem_is_its_two_printed_terms():
@@ -92,7 +97,9 @@ def test_failure_of_the_finite_class_theorem_is_its_two_printed_terms():
 
 def test_failure_is_a_probability_and_grows_with_the_class_and_L():
     assert finite_class_failure(10, 10, eps=0.5, log_size=1e6, L=1.0) == 1.0
-    failures = [finite_class_failure(10**6, 100, eps=0.3, log_size=100.0, L=L) for L in (1, 3, 10, 30, 100)]
+    failures = [
+        finite_class_failure(10**6, 100, eps=0.3, log_size=100.0, L=L) for L in (1, 3, 10, 30, 100)
+    ]
     assert failures == sorted(failures)
 
 
@@ -125,11 +132,16 @@ def test_net_of_the_theorem_is_within_its_printed_base():
 @given(p=st.integers(1, 60), data_=st.data())
 def test_sparse_nets_count_at_least_the_places_of_the_entries(p, data_):
     s = data_.draw(st.integers(1, p))
-    assert sparse_log_net_size(p, s, 1.0, 0.5) >= math.log(math.comb(p, s)) + log_net_size(s, 1.0, 0.5) - 1e-9
+    assert (
+        sparse_log_net_size(p, s, 1.0, 0.5)
+        >= math.log(math.comb(p, s)) + log_net_size(s, 1.0, 0.5) - 1e-9
+    )
 
 
 def test_theorem_on_parametrized_classes_is_vacuous_at_the_size_of_mnist():
-    bound = lipschitz_lower_bound(60_000, 784, 200_000, eps=0.999999, W=1.0, log_J=math.log(1e10), ignore_points=True)
+    bound = lipschitz_lower_bound(
+        60_000, 784, 200_000, eps=0.999999, W=1.0, log_J=math.log(1e10), ignore_points=True
+    )
     assert bound == pytest.approx(0.0058, abs=5e-5)
     assert law_curve(60_000, 784, 200_000) == pytest.approx(15.3, abs=0.05)
     assert points_needed(0.02) > 5e7
@@ -158,7 +170,9 @@ def test_deep_networks_change_no_faster_with_their_weights_than_J(D, width):
         v = w + 0.05 * (v - w)
         x /= np.linalg.norm(x)
         # biases make each input longer by a 1; with R = 2^D that is more than paid for in norms of (x, 1)
-        assert abs(f(w, x) - f(v, x)) <= math.exp(depth_log_J(p, D, W=W, R=2.0**D)) * np.linalg.norm(w - v)
+        assert abs(f(w, x) - f(v, x)) <= math.exp(
+            depth_log_J(p, D, W=W, R=2.0**D)
+        ) * np.linalg.norm(w - v)
 
 
 @given(p=st.integers(1, 10**6), D=st.integers(2, 20), Q=st.integers(1, 9), W=st.floats(1, 100))
@@ -190,7 +204,11 @@ def test_sums_over_random_points_deviate_no_more_than_the_proof_says(d):
     """P(Σ a_i(f(x_i) − Ef) ≥ t) ≤ exp(−t²(d−1)/(2·Lip²·Σa_i²)) for a linear, an even and a distance function."""
     rng = np.random.default_rng(d)
     a = rng.standard_normal(6)
-    for f, mean in ((lambda X: X[..., 0], 0.0), (lambda X: np.abs(X[..., 0]), None), (lambda X: np.abs(X[..., 0] - 0.7), None)):
+    for f, mean in (
+        (lambda X: X[..., 0], 0.0),
+        (lambda X: np.abs(X[..., 0]), None),
+        (lambda X: np.abs(X[..., 0] - 0.7), None),
+    ):
         F = f(data.sphere(6 * 40_000, d, rng).reshape(40_000, 6, d))
         sums = (F - (F.mean() if mean is None else mean)) @ a
         for t in np.linspace(0.5, 3, 11) * np.linalg.norm(a) / math.sqrt(d - 1):
@@ -215,7 +233,9 @@ def test_pruned_sign_vectors_follow_their_limit(share):
     v = X.T @ (y - y.mean())
     w = np.sign(v).astype(int) * (np.abs(v) >= np.quantile(np.abs(v), 1 - share))
     ratio = np.linalg.norm(w) / bit_certificate(y, X @ w, enumerative_bits(w, (-1, 0, 1)), d)
-    sample = np.abs(rng.standard_normal(10**6))  # the mean of the largest absolute values of normal numbers, by simulation
+    sample = np.abs(
+        rng.standard_normal(10**6)
+    )  # the mean of the largest absolute values of normal numbers, by simulation
     largest = sample[sample >= np.quantile(sample, 1 - share)].sum() / 10**6
     nats = (share + -share * math.log2(share) - (1 - share) * math.log2(1 - share)) * math.log(2)
     assert ratio == pytest.approx(math.sqrt(2 * nats * share) / largest, rel=0.01)
@@ -234,7 +254,9 @@ def test_scale_and_offset_of_f_are_free(scale, offset, seed):
     y, f = data.random_signs(50, rng), rng.standard_normal(50)
     f += 0.5 * y
     if abs(y.sum()) < 50:
-        assert bit_certificate(y, scale * f + offset, 20, 30) == pytest.approx(scale * bit_certificate(y, f, 20, 30), rel=1e-6)
+        assert bit_certificate(y, scale * f + offset, 20, 30) == pytest.approx(
+            scale * bit_certificate(y, f, 20, 30), rel=1e-6
+        )
 
 
 def test_certificate_of_what_does_not_correlate_is_zero():
@@ -244,12 +266,18 @@ def test_certificate_of_what_does_not_correlate_is_zero():
 
 def test_real_labels_are_admitted_on_request_and_weighted_by_their_size():
     y = np.array([2.0, -1.0, -1.0])
-    assert bit_certificate(y, y, 5, 9, real_labels=True) == pytest.approx(math.sqrt(2) * certified_lipschitz(3, 9, 5))
+    assert bit_certificate(y, y, 5, 9, real_labels=True) == pytest.approx(
+        math.sqrt(2) * certified_lipschitz(3, 9, 5)
+    )
 
 
-@given(n=st.integers(2, 10**5), d=st.integers(2, 10**4), B=st.floats(1, 1e7), fit=st.floats(0.01, 1))
+@given(
+    n=st.integers(2, 10**5), d=st.integers(2, 10**4), B=st.floats(1, 1e7), fit=st.floats(0.01, 1)
+)
 def test_bits_needed_and_certificate_are_inverse(n, d, B, fit):
-    assert bits_needed(n, d, certified_lipschitz(n, d, B, fit=fit), fit=fit) == pytest.approx(B, rel=1e-6)
+    assert bits_needed(n, d, certified_lipschitz(n, d, B, fit=fit), fit=fit) == pytest.approx(
+        B, rel=1e-6
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ counting bits
@@ -257,7 +285,9 @@ def test_bits_needed_and_certificate_are_inverse(n, d, B, fit):
 
 @pytest.mark.parametrize(("N", "m"), [(1, 2), (5, 2), (4, 3), (3, 4)])
 def test_code_words_of_all_arrays_satisfy_krafts_inequality(N, m):
-    lengths = [enumerative_bits(np.array(word), range(m)) for word in itertools.product(range(m), repeat=N)]
+    lengths = [
+        enumerative_bits(np.array(word), range(m)) for word in itertools.product(range(m), repeat=N)
+    ]
     assert sum(2.0**-length for length in lengths) <= 1
 
 
@@ -276,7 +306,9 @@ def test_long_code_words_are_those_of_the_exact_integers():
     word = np.random.default_rng(5).choice(3, 6001, p=[0.8, 0.15, 0.05])
     _, counts = np.unique(word, return_counts=True)
     exact = math.comb(6001, int(counts[0])) * math.comb(6001 - int(counts[0]), int(counts[1]))
-    assert enumerative_bits(word, (0, 1, 2)) - choice_bits(math.comb(6003, 2)) - choice_bits(exact) in (0, 1)
+    assert enumerative_bits(word, (0, 1, 2)) - choice_bits(math.comb(6003, 2)) - choice_bits(
+        exact
+    ) in (0, 1)
 
 
 def test_choice_bits_are_the_ceiling_of_the_logarithm():
@@ -306,7 +338,9 @@ def test_robust_bits_pass_the_count_of_labels_at_the_counting_radius():
 
 def test_robust_bits_are_point_72_times_n_d_r_squared():
     assert robust_bits(10**6, 1001, 0.3) / (10**6 * 1000 * 0.09) == pytest.approx(0.7213, abs=1e-4)
-    assert robust_bits(10**6, 1001, 0.3, eta=0.25) / robust_bits(10**6, 1001, 0.3) == pytest.approx(0.25, rel=1e-5)
+    assert robust_bits(10**6, 1001, 0.3, eta=0.25) / robust_bits(10**6, 1001, 0.3) == pytest.approx(
+        0.25, rel=1e-5
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ bad input
@@ -317,10 +351,19 @@ Y = np.array([1.0, -1.0])
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: bit_certificate(np.array([1.0, 0.5]), Y, 5, 5), r"y\[1\] = 0.5; labels must all be \+1 or -1"),
-        (lambda: bit_certificate(np.array([0.0, 1.0]), Y, 5, 5), r"y\[0\] = 0; labels must all be \+1 or -1"),
+        (
+            lambda: bit_certificate(np.array([1.0, 0.5]), Y, 5, 5),
+            r"y\[1\] = 0.5; labels must all be \+1 or -1",
+        ),
+        (
+            lambda: bit_certificate(np.array([0.0, 1.0]), Y, 5, 5),
+            r"y\[0\] = 0; labels must all be \+1 or -1",
+        ),
         (lambda: bit_certificate(np.ones(2), Y, 5, 5), "all 2 labels are equal"),
-        (lambda: bit_certificate(np.full(3, 0.3), np.ones(3), 5, 5, real_labels=True), "all 3 labels are equal"),
+        (
+            lambda: bit_certificate(np.full(3, 0.3), np.ones(3), 5, 5, real_labels=True),
+            "all 3 labels are equal",
+        ),
         (lambda: bit_certificate(Y, np.ones(3), 5, 5), "f_values has 3 entries; 2 are needed"),
         (lambda: bit_certificate(Y, np.array([1.0, np.nan]), 5, 5), "not finite"),
         (lambda: bit_certificate(Y, Y, 0.5, 5), "bits = 0.5; a code word has at least 1 bit"),
@@ -341,7 +384,10 @@ Y = np.array([1.0, -1.0])
         (lambda: counting_radius(1), "d = 1"),
         (lambda: finite_class_failure(10, 10, eps=1.5, log_size=1.0, L=1.0), "eps = 1.5"),
         (lambda: finite_class_failure(10, 10, eps=0.5, log_size=-1.0, L=1.0), "log_size = -1.0"),
-        (lambda: lipschitz_lower_bound(10, 10, 10, eps=0.5, W=1e-9, log_J=0.0), "the theorem needs it above 1"),
+        (
+            lambda: lipschitz_lower_bound(10, 10, 10, eps=0.5, W=1e-9, log_J=0.0),
+            "the theorem needs it above 1",
+        ),
         (lambda: lipschitz_lower_bound(10, 10, 10, eps=0.5, W=1.0, log_J=np.inf), "log_J = inf"),
         (lambda: points_needed(0.5, delta=1.0), "delta = 1"),
         (lambda: sparse_log_net_size(3, 4, 1.0, 1.0), "s = 4 exceeds p = 3"),

@@ -24,11 +24,15 @@ def test_one_function_fits_balanced_signs_with_probability_below_the_exponential
 
 
 @given(a=real, b=real, lam=real, K=st.floats(0.05, 2))
-def test_noise_times_a_gaussian_function_has_four_times_its_variance_proxy_however_noise_depends_on_the_point(a, b, lam, K):
+def test_noise_times_a_gaussian_function_has_four_times_its_variance_proxy_however_noise_depends_on_the_point(
+    a, b, lam, K
+):
     t, weight = np.polynomial.hermite_e.hermegauss(80)
     weight /= weight.sum()
     h, g = K * t, np.tanh(a * t + b)  # labels ±1 with mean g(x)
-    mgf = weight @ ((1 + g) / 2 * np.exp(lam * (1 - g) * h) + (1 - g) / 2 * np.exp(-lam * (1 + g) * h))
+    mgf = weight @ (
+        (1 + g) / 2 * np.exp(lam * (1 - g) * h) + (1 - g) / 2 * np.exp(-lam * (1 + g) * h)
+    )
     assert mgf <= math.exp(4 * lam**2 * K**2 / 2) * (1 + 1e-6)
 
 
@@ -59,16 +63,24 @@ def test_a_net_covers_its_set_with_at_most_as_many_points_as_the_volume_allows(P
     assert len(net) <= (1 + 2 / rho) ** P
 
 
-@given(eps=st.floats(0.01, 1), P=st.integers(1, 10**6), WJ=st.floats(1, 1e12), n=st.integers(10, 10**6))
+@given(
+    eps=st.floats(0.01, 1), P=st.integers(1, 10**6), WJ=st.floats(1, 1e12), n=st.integers(10, 10**6)
+)
 def test_constants_of_the_statement_follow_from_those_of_the_theorem(eps, P, WJ, n):
     s = t = eps / 16
     W, J = 1.0, WJ
     rho = eps / (16 * J)
     factor = eps / 2 - s - t - 2 * J * rho
     size = P * math.log(1 + 2 * W / rho) + math.log(100)
-    stated = eps / (8 * math.sqrt(2)) * math.sqrt(n * 7 / (P * math.log(1 + 32 * WJ / eps) + math.log(100)))
+    stated = (
+        eps
+        / (8 * math.sqrt(2))
+        * math.sqrt(n * 7 / (P * math.log(1 + 32 * WJ / eps) + math.log(100)))
+    )
     assert factor * math.sqrt(n * 7 / (2 * 4 * size)) == pytest.approx(stated)
-    assert math.exp(-2 * n * t**2) + 2 * math.exp(-n * s**2 / 2) <= 3 * math.exp(-n * eps**2 / 512) * (1 + 1e-9)
+    assert math.exp(-2 * n * t**2) + 2 * math.exp(-n * s**2 / 2) <= 3 * math.exp(
+        -n * eps**2 / 512
+    ) * (1 + 1e-9)
 
 
 def test_a_net_of_the_printed_radius_moves_squared_errors_by_more_than_half_of_epsilon():
@@ -96,10 +108,17 @@ def test_least_squares_is_on_the_scale_eps_over_sigma_for_small_and_for_uneven_n
         for _ in range(8):
             X = data.sphere(n, d, rng)
             edge = np.quantile(X[:, -1], 0.95)
-            s = data.signal_plus_noise(X, lambda X: 0 * X[:, 0], level or (lambda X, edge=edge: 1.0 * (X[:, -1] >= edge)), rng)
+            s = data.signal_plus_noise(
+                X,
+                lambda X: 0 * X[:, 0],
+                level or (lambda X, edge=edge: 1.0 * (X[:, -1] >= edge)),
+                rng,
+            )
             f = LeastSquares(X, s.y, P)
             eps = np.mean(s.y**2) - np.mean((f.predict(X) - s.y) ** 2)
-            ratios.append(f.lipschitz().lower / law_curve(n, d, P, sigma=math.sqrt(s.sigma2), eps=eps))
+            ratios.append(
+                f.lipschitz().lower / law_curve(n, d, P, sigma=math.sqrt(s.sigma2), eps=eps)
+            )
         assert np.mean(ratios) == pytest.approx(1, abs=0.12)
 
 
@@ -145,7 +164,9 @@ def test_trained_networks_get_smoother_with_size_far_more_slowly_than_the_law():
     for ends in (lower, upper):
         slope = np.polyfit(np.log(widths), np.log(ends), 1)[0].mean()
         assert -0.35 < slope < 0.1
-    assert (np.array(lower).mean(axis=1) > 2 * law_curve(n, d, np.array(widths) * (d + 2) + 1)).all()
+    assert (
+        np.array(lower).mean(axis=1) > 2 * law_curve(n, d, np.array(widths) * (d + 2) + 1)
+    ).all()
 
 
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3), (1, 4, 2, 1)])
@@ -173,7 +194,9 @@ def test_a_fit_constant_on_clusters_memorizes_k_over_n_and_undercuts_the_law_by_
 
 @given(D=st.integers(2, 5), seed=st.integers(0, 10**6), reach=st.sampled_from([1e-4, 0.1, 2.0]))
 @settings(max_examples=60, deadline=None)
-def test_deep_networks_depend_on_their_parameters_at_most_as_strongly_as_the_lemma_says(D, seed, reach):
+def test_deep_networks_depend_on_their_parameters_at_most_as_strongly_as_the_lemma_says(
+    D, seed, reach
+):
     rng, sizes = np.random.default_rng(seed), [3] + [4] * (D - 1) + [1]
 
     def layers(w):
@@ -190,7 +213,12 @@ def test_deep_networks_depend_on_their_parameters_at_most_as_strongly_as_the_lem
     P = sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
     w = rng.uniform(-2, 2, P)
     v = np.clip(w + reach * rng.standard_normal(P), -2, 2)
-    norms = np.array([[np.linalg.norm(augmented(p, j == D - 1), 2) for j, p in enumerate(layers(u))] for u in (w, v)]).max(axis=0)
+    norms = np.array(
+        [
+            [np.linalg.norm(augmented(p, j == D - 1), 2) for j, p in enumerate(layers(u))]
+            for u in (w, v)
+        ]
+    ).max(axis=0)
     B = max(np.prod(np.delete(norms, j)) for j in range(D))
     x = data.sphere(1, 3, rng)
     change = abs(MLP(layers(w)).predict(x)[0] - MLP(layers(v)).predict(x)[0])

@@ -45,7 +45,9 @@ def test_bracket_is_immutable():
         Bracket(0, 1, "a", "b").lower = 0.5
 
 
-@pytest.mark.parametrize("bracket, ratio", [((1, 4), 4), ((0, 0), 1), ((0, 1), np.inf), ((2, np.inf), np.inf)])
+@pytest.mark.parametrize(
+    "bracket, ratio", [((1, 4), 4), ((0, 0), 1), ((0, 1), np.inf), ((2, np.inf), np.inf)]
+)
 def test_ratio_is_the_factor_of_uncertainty(bracket, ratio):
     assert Bracket(*bracket, "a", "b").ratio == ratio
 
@@ -100,7 +102,8 @@ def test_value_is_exact_in_rational_arithmetic():
     rng = np.random.default_rng(5)
     X, y = rng.standard_normal((30, 3)) * [1e-3, 1, 1e3] + 1e4, rng.standard_normal(30)
     exact = max(
-        (Fraction(y[i]) - Fraction(y[j])) ** 2 / sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(X[i], X[j], strict=True))
+        (Fraction(y[i]) - Fraction(y[j])) ** 2
+        / sum((Fraction(a) - Fraction(b)) ** 2 for a, b in zip(X[i], X[j], strict=True))
         for i, j in itertools.combinations(range(30), 2)
     )
     assert lip.data_lipschitz(X, y).value ** 2 == pytest.approx(float(exact), rel=1e-14)
@@ -117,8 +120,12 @@ def test_a_close_pair_in_a_tight_cluster_is_found_among_many():
 def test_slopes_scale_with_the_units_without_overflow(scale):
     rng = np.random.default_rng(2)
     X, y = data.sphere(40, 6, rng), data.random_signs(40, rng)
-    assert lip.data_lipschitz(scale * X, y).value * scale == pytest.approx(lip.data_lipschitz(X, y).value, rel=1e-12)
-    assert lip.data_lipschitz(X, scale * y).value == pytest.approx(scale * lip.data_lipschitz(X, y).value, rel=1e-12)
+    assert lip.data_lipschitz(scale * X, y).value * scale == pytest.approx(
+        lip.data_lipschitz(X, y).value, rel=1e-12
+    )
+    assert lip.data_lipschitz(X, scale * y).value == pytest.approx(
+        scale * lip.data_lipschitz(X, y).value, rel=1e-12
+    )
 
 
 def test_equal_labels_have_slope_zero_and_repeated_points_do_no_harm():
@@ -132,7 +139,9 @@ def test_equal_labels_have_slope_zero_and_repeated_points_do_no_harm():
 def test_a_repeated_point_with_two_labels_has_no_lipschitz_memorizer(offset):
     X = np.random.default_rng(0).standard_normal((1000, 7)) + offset
     X[900] = X[3]
-    with pytest.raises(ValueError, match=r"X\[3\] and X\[900\] are the same point.*no Lipschitz memorizer exists"):
+    with pytest.raises(
+        ValueError, match=r"X\[3\] and X\[900\] are the same point.*no Lipschitz memorizer exists"
+    ):
         lip.data_lipschitz(X, np.arange(1000.0))
 
 
@@ -181,7 +190,9 @@ def exact_by_enumeration(net):
 
 def random_net(k, d, seed):
     rng = np.random.default_rng(seed)
-    return SimpleNamespace(W=rng.standard_normal((k, d)), b=rng.standard_normal(k), a=rng.standard_normal(k))
+    return SimpleNamespace(
+        W=rng.standard_normal((k, d)), b=rng.standard_normal(k), a=rng.standard_normal(k)
+    )
 
 
 @pytest.mark.parametrize("d", [1, 2])
@@ -207,7 +218,9 @@ def test_ascent_finds_the_exact_value_of_half_of_the_small_networks():
 
 def test_ascent_beats_the_gradient_at_its_starting_points():
     rng = np.random.default_rng(0)
-    net = SimpleNamespace(W=rng.standard_normal((300, 40)), b=rng.standard_normal(300), a=rng.standard_normal(300))
+    net = SimpleNamespace(
+        W=rng.standard_normal((300, 40)), b=rng.standard_normal(300), a=rng.standard_normal(300)
+    )
     starts = data.sphere(50, 40, rng)
     at_starts = np.linalg.norm(((starts @ net.W.T + net.b > 0) * net.a) @ net.W, axis=1).max()
     assert lip.annealed_ascent(net, starts).value >= 1.2 * at_starts
@@ -219,7 +232,9 @@ def test_the_witness_is_a_slope_of_the_network_itself():
     found = lip.annealed_ascent(net, np.random.default_rng(1).standard_normal((30, 5)))
     G = ((net.W @ found.point + net.b > 0) * net.a) @ net.W
     step = 1e-7 * G / np.linalg.norm(G)
-    assert (f(found.point + step) - f(found.point - step)) / 2e-7 == pytest.approx(found.value, rel=1e-5)
+    assert (f(found.point + step) - f(found.point - step)) / 2e-7 == pytest.approx(
+        found.value, rel=1e-5
+    )
 
 
 def test_points_on_a_kink_are_no_witness():
@@ -245,7 +260,10 @@ def test_spectral_bound_is_above_the_norm_of_the_product(W1, W2):
     "layers, message",
     [
         ([], "at least one layer"),
-        ([np.ones((2, 3)), np.ones((1, 4))], r"layers\[1\] takes 4 inputs but the layer before it gives 2"),
+        (
+            [np.ones((2, 3)), np.ones((1, 4))],
+            r"layers\[1\] takes 4 inputs but the layer before it gives 2",
+        ),
         ([np.ones(3)], r"layers\[0\] has shape \(3,\)"),
         ([np.ones((2, 2)), -1.0], r"layers\[1\] = -1.0"),
         ([np.full((2, 2), np.nan)], r"layers\[0\]\[0, 0\] = nan"),

@@ -19,7 +19,9 @@ def noisy_sphere(n, d, seed):
 
 @sides
 @settings(deadline=None, max_examples=50)
-@given(n=st.integers(2, 40), d=st.integers(1, 8), seed=st.integers(0, 10**6), factor=st.floats(1, 5))
+@given(
+    n=st.integers(2, 40), d=st.integers(1, 8), seed=st.integers(0, 10**6), factor=st.floats(1, 5)
+)
 def test_mcshane_fits_every_label_and_is_lipschitz_everywhere(side, n, d, seed, factor):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((n, d)), rng.uniform(-1, 1, n)
@@ -53,7 +55,10 @@ def test_every_lipschitz_fit_lies_between_the_two_sides():
     X, y, rng = noisy_sphere(60, 4, 2)
     probes = 2 * data.gaussian(500, 4, rng)
     L = 2 * data_lipschitz(X, y).value
-    upper, lower = McShane(X, y, L, "upper").predict(probes), McShane(X, y, L, "lower").predict(probes)
+    upper, lower = (
+        McShane(X, y, L, "upper").predict(probes),
+        McShane(X, y, L, "lower").predict(probes),
+    )
     tight = McShane(X, y).predict(probes)  # L/2-Lipschitz, hence also an L-Lipschitz fit
     assert (lower <= tight + 1e-12).all() and (tight <= upper + 1e-12).all()
 
@@ -83,7 +88,9 @@ def test_constant_labels_have_the_constant_memorizer():
 
 def test_too_small_a_constant_is_refused_with_the_pair_that_forbids_it():
     X, y, _ = noisy_sphere(20, 7, 3)
-    with pytest.raises(ValueError, match=r"L = 0.1 is below L\* = .* between the points \d+ and \d+.*take L >= L\*"):
+    with pytest.raises(
+        ValueError, match=r"L = 0.1 is below L\* = .* between the points \d+ and \d+.*take L >= L\*"
+    ):
         McShane(X, y, L=0.1)
 
 
@@ -94,7 +101,10 @@ def test_too_small_a_constant_is_refused_with_the_pair_that_forbids_it():
         ((np.eye(3), [1.0, np.nan, 0.0]), r"y\[1\] = nan"),
         ((np.eye(1), [1.0]), "at least 2 are needed"),
         ((np.eye(3), [1.0, 0.0, 0.0], -1.0), "L = -1.0"),
-        ((np.eye(3), [1.0, 0.0, 0.0], None, "middle"), "side = 'middle' is unknown; allowed: 'upper', 'lower'"),
+        (
+            (np.eye(3), [1.0, 0.0, 0.0], None, "middle"),
+            "side = 'middle' is unknown; allowed: 'upper', 'lower'",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -21,7 +21,9 @@ def labels_and_signal(n=12):
 @given(values=arrays(float, 3, elements=st.floats(-5, 5)), g=arrays(float, 3, elements=unit))
 def test_expected_error_of_a_fixed_function_is_its_distance_to_the_signal_plus_the_noise(values, g):
     # x takes three values with equal probability, y = ±1 with mean g(x): all outcomes listed
-    outcomes = [(y, (1 + y * mean) / 2, f, mean) for f, mean in zip(values, g, strict=True) for y in (-1, 1)]
+    outcomes = [
+        (y, (1 + y * mean) / 2, f, mean) for f, mean in zip(values, g, strict=True) for y in (-1, 1)
+    ]
     error = sum(p * (f - y) ** 2 for y, p, f, _ in outcomes) / 3
     noise = sum(p * (y - mean) ** 2 for y, p, _, mean in outcomes) / 3
     assert error == pytest.approx(np.mean((values - g) ** 2) + noise, abs=1e-9)
@@ -29,7 +31,9 @@ def test_expected_error_of_a_fixed_function_is_its_distance_to_the_signal_plus_t
 
 def test_noise_level_is_the_mean_of_an_uneven_noise():
     rng = np.random.default_rng(0)
-    sample = data.signal_plus_noise(data.sphere(4000, 10, rng), lambda X: X[:, 0] / 2, lambda X: (X[:, 1] > 0) / 2, rng)
+    sample = data.signal_plus_noise(
+        data.sphere(4000, 10, rng), lambda X: X[:, 0] / 2, lambda X: (X[:, 1] > 0) / 2, rng
+    )
     assert np.mean(sample.noise**2) == pytest.approx(sample.sigma2)
     assert sample.sigma2 == pytest.approx(1 / 8, abs=0.01)
 
@@ -76,7 +80,9 @@ def test_fit_that_beats_the_noise_correlates_with_it(data, f):
 def test_the_term_of_the_lemma_that_can_fail_has_mean_half_the_noise_level_and_range_one(g):
     outcomes = [(1.0, (1 + g) / 2), (-1.0, (1 - g) / 2)]
     w = [(y**2 - g**2) / 2 for y, _ in outcomes]
-    assert sum(p * v for v, (_, p) in zip(w, outcomes, strict=True)) == pytest.approx((1 - g**2) / 2)
+    assert sum(p * v for v, (_, p) in zip(w, outcomes, strict=True)) == pytest.approx(
+        (1 - g**2) / 2
+    )
     extreme = [(y**2 - h**2) / 2 for y in (0, -1, 1) for h in (0, -1, 1)]
     assert max(extreme) - min(extreme) == 1
 
@@ -89,7 +95,9 @@ def test_sharp_form_bounds_every_fit_and_is_attained_by_shrunk_noise(data, f):
     if error <= s:
         assert np.mean(z * (f - g)) >= s - np.sqrt(s * error) - 1e-9
     shrunk = g + 0.3 * z
-    assert np.mean(z * (shrunk - g)) == pytest.approx(s - np.sqrt(s * np.mean((shrunk - y) ** 2)), abs=1e-9)
+    assert np.mean(z * (shrunk - g)) == pytest.approx(
+        s - np.sqrt(s * np.mean((shrunk - y) ** 2)), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("n", [20, 80, 1000])
@@ -103,5 +111,10 @@ def test_linear_labels_without_noise_are_fitted_with_slope_one_whatever_n(n):
 def test_smallest_linear_fit_of_pure_noise_has_the_slope_of_the_gaussian_formula():
     rng = np.random.default_rng(2)
     n, d = 100, 400
-    norms = [np.linalg.norm(np.linalg.lstsq(data.sphere(n, d, rng), data.random_signs(n, rng), rcond=None)[0]) for _ in range(20)]
+    norms = [
+        np.linalg.norm(
+            np.linalg.lstsq(data.sphere(n, d, rng), data.random_signs(n, rng), rcond=None)[0]
+        )
+        for _ in range(20)
+    ]
     assert np.mean(norms) == pytest.approx(np.sqrt(n * d / (d - n - 1)), rel=0.03)

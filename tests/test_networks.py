@@ -23,9 +23,13 @@ def loop_of_modules(X, y, k, rng, steps, lr):
     W, b, a, c = initial_weights(E, k, d, rng, norm)
     errors, outputs = [], []
     for e in range(E):
-        net = torch.nn.Sequential(torch.nn.Linear(d, k), torch.nn.ReLU(), torch.nn.Linear(k, 1)).double()
+        net = torch.nn.Sequential(
+            torch.nn.Linear(d, k), torch.nn.ReLU(), torch.nn.Linear(k, 1)
+        ).double()
         with torch.no_grad():
-            for p, value in zip(net.parameters(), (W[e], b[e], a[e][None], c[e : e + 1]), strict=True):
+            for p, value in zip(
+                net.parameters(), (W[e], b[e], a[e][None], c[e : e + 1]), strict=True
+            ):
                 p.copy_(torch.tensor(value))
         adam = torch.optim.Adam(net.parameters(), lr=lr)
         Xe = torch.tensor(X if X.ndim == 2 else X[e])
@@ -50,14 +54,19 @@ def test_training_in_a_batch_equals_training_one_module_after_the_other(own_data
     batch = fit_two_layer(X, y, k, rng=np.random.default_rng(1), steps=steps, lr=1e-2)
     outputs, errors = loop_of_modules(X, y, k, np.random.default_rng(1), steps, 1e-2)
     for e, net in enumerate(batch):
-        np.testing.assert_allclose(net.predict(X[e] if own_data else X), outputs[e], rtol=0, atol=1e-10)
+        np.testing.assert_allclose(
+            net.predict(X[e] if own_data else X), outputs[e], rtol=0, atol=1e-10
+        )
     np.testing.assert_allclose(batch.mse, errors, rtol=0, atol=1e-10)
 
 
 def test_float32_training_starts_on_the_float64_path():
     rng = np.random.default_rng(0)
     X, y = sphere(40, 5, rng), rng.choice([-1.0, 1.0], 40)
-    fits = [fit_two_layer(X, y, 10, rng=np.random.default_rng(3), steps=10, dtype=t) for t in ("float32", "float64")]
+    fits = [
+        fit_two_layer(X, y, 10, rng=np.random.default_rng(3), steps=10, dtype=t)
+        for t in ("float32", "float64")
+    ]
     np.testing.assert_allclose(fits[0].history, fits[1].history, rtol=1e-4)
 
 
@@ -79,7 +88,9 @@ def test_training_stops_once_every_net_has_reached_tol():
 
 def test_same_generator_gives_the_same_nets_bit_for_bit():
     X, y = sphere(30, 6, np.random.default_rng(0)), np.ones(30)
-    a, b = (fit_two_layer(X, y, 5, n_nets=2, rng=np.random.default_rng(5), steps=30) for _ in range(2))
+    a, b = (
+        fit_two_layer(X, y, 5, n_nets=2, rng=np.random.default_rng(5), steps=30) for _ in range(2)
+    )
     np.testing.assert_array_equal(a.W, b.W)
     np.testing.assert_array_equal(a.history, b.history)
 
@@ -92,7 +103,12 @@ def test_two_layer_parameters_are_counted_one_by_one():
 
 
 def random_net(rng, sizes):
-    return MLP(tuple((rng.standard_normal((o, i)), rng.standard_normal(o)) for i, o in zip(sizes, sizes[1:], strict=False)))
+    return MLP(
+        tuple(
+            (rng.standard_normal((o, i)), rng.standard_normal(o))
+            for i, o in zip(sizes, sizes[1:], strict=False)
+        )
+    )
 
 
 def test_gradients_are_difference_quotients():
@@ -102,8 +118,12 @@ def test_gradients_are_difference_quotients():
     X, h = rng.standard_normal((20, 3)), 1e-7
     for i in range(3):
         shift = X + h * np.eye(3)[i]
-        np.testing.assert_allclose((net.predict(shift) - net.predict(X)) / h, net.gradient(X)[:, i], atol=1e-5)
-        np.testing.assert_allclose((deep.predict(shift) - deep.predict(X)) / h, deep.jacobian(X)[:, :, i], atol=1e-5)
+        np.testing.assert_allclose(
+            (net.predict(shift) - net.predict(X)) / h, net.gradient(X)[:, i], atol=1e-5
+        )
+        np.testing.assert_allclose(
+            (deep.predict(shift) - deep.predict(X)) / h, deep.jacobian(X)[:, :, i], atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("sizes", [(3, 5, 1), (3, 5, 4, 2), (4, 3)])
@@ -111,7 +131,9 @@ def test_numpy_predictions_and_torch_module_are_one_function(sizes):
     rng = np.random.default_rng(1)
     net = random_net(rng, sizes)
     X = rng.standard_normal((11, sizes[0]))
-    np.testing.assert_allclose(net.as_module("float64")(torch.tensor(X)).numpy(), net.predict(X), atol=1e-12)
+    np.testing.assert_allclose(
+        net.as_module("float64")(torch.tensor(X)).numpy(), net.predict(X), atol=1e-12
+    )
 
 
 def test_lipschitz_bracket_of_a_linear_net_is_exact():
@@ -172,17 +194,29 @@ X3, y3, rng3 = np.eye(3), np.array([1.0, -1.0, 1.0]), np.random.default_rng(0)
         (lambda: fit_two_layer(X3, y3, 4, rng=0), "rng = 0; a numpy.random.Generator"),
         (lambda: fit_two_layer(X3, y3, 4, rng=rng3, steps=0), "steps = 0"),
         (lambda: fit_two_layer(X3, y3, 4, rng=rng3, lr=-1.0), "lr = -1.0"),
-        (lambda: fit_two_layer(X3, y3, 4, rng=rng3, dtype="float16"), "dtype = 'float16' is unknown"),
+        (
+            lambda: fit_two_layer(X3, y3, 4, rng=rng3, dtype="float16"),
+            "dtype = 'float16' is unknown",
+        ),
         (lambda: fit_two_layer(X3, np.ones((2, 3)), 4, rng=rng3, n_nets=5), "n_nets = 5"),
         (lambda: fit_two_layer(X3, np.ones((2, 4)), 4, rng=rng3), r"y has shape \(2, 4\)"),
-        (lambda: fit_two_layer(np.ones((3, 3, 2)), np.ones((2, 3)), 4, rng=rng3), "X holds 3 data sets"),
+        (
+            lambda: fit_two_layer(np.ones((3, 3, 2)), np.ones((2, 3)), 4, rng=rng3),
+            "X holds 3 data sets",
+        ),
         (lambda: fit_mlp(X3, y3, rng=rng3), "class numbers 0, 1, 2"),
         (lambda: fit_mlp(X3, [0, 1, 2], (0,), rng=rng3), "hidden = 0"),
         (lambda: fit_mlp(X3, [0, 1, 2], rng=rng3, loss="hinge"), "loss = 'hinge' is unknown"),
         (lambda: TwoLayer(W=np.ones((2, 3)), b=[0.0], a=[1.0, 1.0], c=0.0), "b has 1 entries; 2"),
         (lambda: MLP(()), "layers is empty"),
-        (lambda: MLP(((np.ones((2, 3)), np.zeros(2)), (np.ones((1, 3)), np.zeros(1)))), r"layers\[1\]\[0\] has 3 columns; 2"),
-        (lambda: TwoLayer(W=[[1.0]], b=[0.0], a=[1.0], c=0.0).predict([[1.0, 2.0]]), "X has 2 columns; 1"),
+        (
+            lambda: MLP(((np.ones((2, 3)), np.zeros(2)), (np.ones((1, 3)), np.zeros(1)))),
+            r"layers\[1\]\[0\] has 3 columns; 2",
+        ),
+        (
+            lambda: TwoLayer(W=[[1.0]], b=[0.0], a=[1.0], c=0.0).predict([[1.0, 2.0]]),
+            "X has 2 columns; 1",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words):

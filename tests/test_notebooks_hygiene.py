@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+CHAPTERS = {
+    p.stem: json.loads(p.read_text(encoding="utf-8"))
+    for p in sorted((ROOT / "notebooks").glob("*.ipynb"))
+}
 
 LINES, CHARACTERS = 20, 1800
 FOLDED_LINES, FOLDED_CHARACTERS = 45, 3600  # plotting cells that a page shows folded
@@ -31,14 +34,18 @@ def code_cells(chapter):
 
 
 def text(chapter):
-    return "\n\n".join(source(c) for c in CHAPTERS[chapter]["cells"] if c["cell_type"] == "markdown")
+    return "\n\n".join(
+        source(c) for c in CHAPTERS[chapter]["cells"] if c["cell_type"] == "markdown"
+    )
 
 
 def outputs(chapter):
     """(cell, output, text of the output) of every stored output."""
     for cell in code_cells(chapter):
         for out in cell["outputs"]:
-            plain = "".join(out.get("text", [])) + "".join(out.get("data", {}).get("text/plain", []))
+            plain = "".join(out.get("text", [])) + "".join(
+                out.get("data", {}).get("text/plain", [])
+            )
             yield cell, out, plain
 
 
@@ -73,13 +80,19 @@ def test_no_output_is_an_error_a_warning_a_progress_bar_or_an_address_in_memory(
     for cell, out, plain in outputs(chapter):
         assert out["output_type"] != "error", cell["id"]
         assert out.get("name") != "stderr", cell["id"]
-        assert not re.search(r"Traceback|\w+Warning:|\w+Error:|it/s\]|\d+%\||\bat 0x[0-9a-f]+", plain), cell["id"]
-        assert "image/png" in out.get("data", {}) or not re.match(r"[<\[]+\w+.*>", plain), f"{cell['id']}: a repr"
+        assert not re.search(
+            r"Traceback|\w+Warning:|\w+Error:|it/s\]|\d+%\||\bat 0x[0-9a-f]+", plain
+        ), cell["id"]
+        assert "image/png" in out.get("data", {}) or not re.match(r"[<\[]+\w+.*>", plain), (
+            f"{cell['id']}: a repr"
+        )
 
 
 @chapter
 def test_cells_were_run_once_in_order(chapter):
-    assert [c["execution_count"] for c in code_cells(chapter)] == list(range(1, len(code_cells(chapter)) + 1))
+    assert [c["execution_count"] for c in code_cells(chapter)] == list(
+        range(1, len(code_cells(chapter)) + 1)
+    )
 
 
 @chapter
@@ -95,37 +108,62 @@ def test_code_cells_are_short(chapter):
 def test_cell_ids_are_words_and_unique(chapter):
     ids = [cell.get("id", "") for cell in CHAPTERS[chapter]["cells"]]
     assert [i for i, count in Counter(ids).items() if count > 1] == []
-    assert [i for i in ids if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", i) or re.fullmatch(r"[0-9a-f]{8}.*", i)] == []
+    assert [
+        i
+        for i in ids
+        if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", i) or re.fullmatch(r"[0-9a-f]{8}.*", i)
+    ] == []
 
 
 @chapter
 def test_metadata_says_nothing_of_machine_or_editor(chapter):
     notebook = CHAPTERS[chapter]
     assert notebook["metadata"] == {
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        },
         "language_info": {"name": "python"},
     }
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    assert [c["id"] for c in notebook["cells"] if not set(c["metadata"]) <= {"tags", "mystnb"}] == []
+    assert [
+        c["id"] for c in notebook["cells"] if not set(c["metadata"]) <= {"tags", "mystnb"}
+    ] == []
 
 
 @chapter
 def test_no_path_of_a_machine_is_stored(chapter):
-    stored = "\n".join([source(c) for c in CHAPTERS[chapter]["cells"]] + [plain for *_, plain in outputs(chapter)])
-    assert re.findall(r"(?<![\w.])(?:/(?:home|root|Users|tmp|opt|work|mnt|var)/\S*|[A-Z]:\\\S*)", stored) == []
+    stored = "\n".join(
+        [source(c) for c in CHAPTERS[chapter]["cells"]] + [plain for *_, plain in outputs(chapter)]
+    )
+    assert (
+        re.findall(
+            r"(?<![\w.])(?:/(?:home|root|Users|tmp|opt|work|mnt|var)/\S*|[A-Z]:\\\S*)", stored
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("chapter", [c for c in CHAPTERS if not c.startswith("00")])
 def test_first_code_cell_and_no_other_is_the_setup(chapter):
-    assert ["setup" in tags(cell) for cell in code_cells(chapter)] == [True] + [False] * (len(code_cells(chapter)) - 1)
+    assert ["setup" in tags(cell) for cell in code_cells(chapter)] == [True] + [False] * (
+        len(code_cells(chapter)) - 1
+    )
 
 
 @chapter
 def test_links_lead_to_files_that_exist(chapter):
     folder = ROOT / "notebooks"
-    found = re.findall(r"\]\(([^)\s]+)\)", text(chapter)) + re.findall(r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", text(chapter))
+    found = re.findall(r"\]\(([^)\s]+)\)", text(chapter)) + re.findall(
+        r"\{doc\}`(?:[^`<]*<)?([^`>]+)>?`", text(chapter)
+    )
     local = [link.split("#")[0] for link in found if not re.match(r"[a-z]+:|#", link)]
-    assert [f for f in local if f and not any((folder / (f + s)).is_file() for s in ("", ".ipynb", ".md"))] == []
+    assert [
+        f
+        for f in local
+        if f and not any((folder / (f + s)).is_file() for s in ("", ".ipynb", ".md"))
+    ] == []
 
 
 @pytest.mark.parametrize("chapter", [c for c in CHAPTERS if not c.startswith("00")])
@@ -136,6 +174,13 @@ def test_chapter_opens_with_its_needs_and_closes_with_what_was_measured(chapter)
 
 
 def test_names_of_figures_and_boxes_are_used_once_in_the_book():
-    names = [cell["metadata"]["mystnb"]["figure"]["name"] for c in CHAPTERS for cell in code_cells(c) if "figure" in cell["metadata"].get("mystnb", {})]
-    names += [label for c in CHAPTERS for label in re.findall(r"^:label: *(\S+)", text(c), flags=re.M)]
+    names = [
+        cell["metadata"]["mystnb"]["figure"]["name"]
+        for c in CHAPTERS
+        for cell in code_cells(c)
+        if "figure" in cell["metadata"].get("mystnb", {})
+    ]
+    names += [
+        label for c in CHAPTERS for label in re.findall(r"^:label: *(\S+)", text(c), flags=re.M)
+    ]
     assert [n for n, count in Counter(names).items() if count > 1] == []

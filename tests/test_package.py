@@ -1,4 +1,5 @@
 """lawrob_utils as an ordinary installed package."""
+
 from __future__ import annotations
 
 import ast
@@ -42,7 +43,18 @@ def test_without_torch_the_message_says_how_to_get_the_small_build(module):
 
 
 def test_the_wheel_holds_every_module_and_says_that_it_is_typed(tmp_path):
-    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(wheel, check=True, capture_output=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert "lawrob_utils/py.typed" in names
@@ -56,16 +68,28 @@ def test_everything_public_has_a_docstring(path):
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             # What the Memorizer protocol documents once, its members need not repeat.
-            members = [m for m in node.body if isinstance(m, ast.FunctionDef) and not m.name.startswith("_") and m.name not in MEMORIZER]
+            members = [
+                m
+                for m in node.body
+                if isinstance(m, ast.FunctionDef)
+                and not m.name.startswith("_")
+                and m.name not in MEMORIZER
+            ]
             protocol = any("Protocol" in ast.unparse(b) for b in node.bases)
             assert ast.get_docstring(node), node.name
             assert protocol or all(ast.get_docstring(m) for m in members), node.name
     for node in tree.body:
         # A module's `main` is its command, which the module's docstring explains.
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and node.name != "main":
+        if (
+            isinstance(node, ast.FunctionDef)
+            and not node.name.startswith("_")
+            and node.name != "main"
+        ):
             assert ast.get_docstring(node), node.name
 
 
 def test_types_agree_with_the_code():
-    done = subprocess.run([sys.executable, "-m", "mypy", "lawrob_utils"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "lawrob_utils"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout

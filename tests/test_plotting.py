@@ -12,9 +12,21 @@ from lawrob_utils import plotting
 # Machado, Oliveira, Fernandes (2009), severity 1, for linear RGB
 SIGHT = {
     "normal": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
 COLOURS = (plotting.INK, *plotting.PALETTE)
 
@@ -25,7 +37,9 @@ def linear_rgb(colour):
 
 
 def lab(rgb):
-    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ np.clip(rgb, 0, 1)
+    xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    ) @ np.clip(rgb, 0, 1)
     t = xyz / np.array([0.95047, 1.0, 1.08883])
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
@@ -53,7 +67,9 @@ def test_text_ink_has_contrast_7_with_white_paper():
 
 
 def test_each_colour_has_its_own_dash_and_marker():
-    assert len(set(map(str, plotting.DASHES))) == len(set(plotting.MARKERS)) == len(plotting.PALETTE)
+    assert (
+        len(set(map(str, plotting.DASHES))) == len(set(plotting.MARKERS)) == len(plotting.PALETTE)
+    )
 
 
 def test_style_gives_opaque_white_figures_below_60_kB(tmp_path):
@@ -94,12 +110,16 @@ def test_frame_of_the_main_picture_has_the_law_the_floor_and_guides_where_they_b
     P, height = law.get_data()
     guides = [line.get_xdata()[0] for line in axes.lines if line not in (law, floor)]
     plt.close(figure)
-    assert np.allclose(height * np.sqrt(P), np.sqrt(200 * 1000)) and (P[0], P[-1]) == pytest.approx((5, 1e6))
+    assert np.allclose(height * np.sqrt(P), np.sqrt(200 * 1000)) and (P[0], P[-1]) == pytest.approx(
+        (5, 1e6)
+    )
     assert set(floor.get_ydata()) == {1.5} and guides == [200, 200_000]
     assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"d": 1.5}, {"floor": 0.0}, {"xlim": (10, 1)}, {"ylim": (0, 1)}])
+@pytest.mark.parametrize(
+    "wrong", [{"n": 0}, {"d": 1.5}, {"floor": 0.0}, {"xlim": (10, 1)}, {"ylim": (0, 1)}]
+)
 def test_frame_of_the_main_picture_names_a_wrong_argument(wrong):
     figure, axes = plt.subplots()
     arguments = {"n": 10, "d": 10, "floor": 1.0, "xlim": (1, 100), "ylim": (0.1, 10)} | wrong

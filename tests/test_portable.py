@@ -30,13 +30,25 @@ def book(tmp_path_factory):
     printed = nbformat.v4.new_output("stream", name="stdout", text="1.5\n")
     cell = nbformat.v4.new_code_cell(SOURCE, id="a-number", execution_count=1, outputs=[printed])
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), root / "notebooks/one.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}),
+        root / "notebooks/one.ipynb",
+    )
     return root
 
 
 def portable(root: Path, *words: str) -> subprocess.CompletedProcess:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_", "ATEN_"))}
-    return subprocess.run([sys.executable, "book/_tools/portable.py", *words], cwd=root, env=clean, capture_output=True, text=True, timeout=300)
+    clean = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LAWROB_", "ATEN_"))
+    }
+    return subprocess.run(
+        [sys.executable, "book/_tools/portable.py", *words],
+        cwd=root,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def rows(done: subprocess.CompletedProcess) -> dict[str, str]:
@@ -60,5 +72,8 @@ def test_number_that_changes_on_another_machine_is_named_with_its_cell_and_fails
 def test_word_that_names_no_row_is_told_the_names_and_nothing_is_run_or_installed(book):
     done = portable(book, "quantum")
     assert done.returncode == 2 and not done.stdout
-    assert "No row is named quantum; there are: as it is, two threads, " in done.stderr and "numpy 0.0.1" in done.stderr
+    assert (
+        "No row is named quantum; there are: as it is, two threads, " in done.stderr
+        and "numpy 0.0.1" in done.stderr
+    )
     assert not list((book / "_build/portable").glob("*numpy*"))

@@ -65,7 +65,13 @@ def test_matrix_blocks_and_functions_of_one_class_give_one_number():
     X, W = data.sphere(60, 5, rng()), rng(1).standard_normal((2500, 5))
     V = np.tanh(W @ X.T)
     functions = [lambda X, w=w: np.tanh(X @ w) for w in W]
-    given = [V, (V[i : i + 700] for i in range(0, 2500, 700)), functions, iter(functions), [V[:1000], *functions[1000:]]]
+    given = [
+        V,
+        (V[i : i + 700] for i in range(0, 2500, 700)),
+        functions,
+        iter(functions),
+        [V[:1000], *functions[1000:]],
+    ]
     values = [rad.finite_class(F, draws=20, rng=rng(3), X=X).samples for F in given]
     for other in values[1:]:
         np.testing.assert_allclose(other, values[0], rtol=1e-12)
@@ -74,7 +80,9 @@ def test_matrix_blocks_and_functions_of_one_class_give_one_number():
 def test_class_closed_under_negation_has_the_same_complexity_without_absolute_value():
     V = rng().uniform(-1, 1, (20, 15))
     both = rad.finite_class(np.vstack([V, -V]), draws=50, rng=rng(1), absolute=False)
-    np.testing.assert_allclose(both.samples, rad.finite_class(V, draws=50, rng=rng(1)).samples, rtol=1e-12)
+    np.testing.assert_allclose(
+        both.samples, rad.finite_class(V, draws=50, rng=rng(1)).samples, rtol=1e-12
+    )
 
 
 def test_class_that_holds_every_sign_pattern_has_complexity_one():
@@ -83,12 +91,18 @@ def test_class_that_holds_every_sign_pattern_has_complexity_one():
 
 def test_constants_have_the_complexity_of_a_random_walk():
     n = 12
-    assert agrees(rad.finite_class(np.ones((1, n)), draws=20_000, rng=rng()), np.abs(all_signs(n).sum(axis=1)).mean() / n)
+    assert agrees(
+        rad.finite_class(np.ones((1, n)), draws=20_000, rng=rng()),
+        np.abs(all_signs(n).sum(axis=1)).mean() / n,
+    )
 
 
 def test_values_in_single_precision_or_integers_are_accepted():
     V = rng().integers(-1, 2, (10, 8))
-    values = [rad.finite_class(V.astype(kind), draws=10, rng=rng(1)).value for kind in (np.int64, np.float32, np.float64, np.int8)]
+    values = [
+        rad.finite_class(V.astype(kind), draws=10, rng=rng(1)).value
+        for kind in (np.int64, np.float32, np.float64, np.int8)
+    ]
     assert len(set(values)) == 1
 
 
@@ -117,13 +131,20 @@ def test_value_matrix_is_not_copied():
 @pytest.mark.parametrize("P", [1, 2, 3, 10, 200, 10**6])
 def test_gaussian_closed_form_is_the_mean_of_the_chi_distribution(P):
     n, d, L = 50, 2 * 10**6, 1.7
-    assert rad.linear_gaussian(n, d, P, L) == pytest.approx(L * stats.chi(P).mean() / math.sqrt(n * d), rel=1e-8)
+    assert rad.linear_gaussian(n, d, P, L) == pytest.approx(
+        L * stats.chi(P).mean() / math.sqrt(n * d), rel=1e-8
+    )
 
 
 @pytest.mark.parametrize(("n", "d", "P"), [(500, 300, 10), (500, 300, 50), (300, 100, 100)])
 def test_gaussian_points_measure_the_closed_form(n, d, P):
     r = rng(P)
-    measured = rad.Estimate([rad.linear_class(data.gaussian(n, d, r)[:, :P], 2.0, draws=2, rng=r).value for _ in range(300)])
+    measured = rad.Estimate(
+        [
+            rad.linear_class(data.gaussian(n, d, r)[:, :P], 2.0, draws=2, rng=r).value
+            for _ in range(300)
+        ]
+    )
     assert agrees(measured, rad.linear_gaussian(n, d, P, 2.0))
     assert rad.linear_gaussian(n, d, P, 2.0) < 2 * math.sqrt(P / (n * d))
 
@@ -148,7 +169,9 @@ def test_exact_linear_complexity_lies_between_its_bounds(n, P, seed, L):
 
 def test_both_linear_bounds_are_attained():
     assert rad.linear_bounds(np.ones((2, 1)), 1.0)[0] == pytest.approx(0.5)  # E|s_1 + s_2|/2
-    assert rad.linear_bounds(np.eye(5), 1.0)[1] == pytest.approx(rad.linear_class(np.eye(5), 1.0, draws=2, rng=rng()).value)
+    assert rad.linear_bounds(np.eye(5), 1.0)[1] == pytest.approx(
+        rad.linear_class(np.eye(5), 1.0, draws=2, rng=rng()).value
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- Lipschitz balls
@@ -162,7 +185,9 @@ def full_programme(X, s, L):
     for row, (i, j) in enumerate(pairs):
         A[row, i], A[row, j] = 1, -1
     b = [L * np.linalg.norm(X[i] - X[j]) for i, j in pairs]
-    return -linprog(-s, A_ub=A if n > 1 else None, b_ub=b if n > 1 else None, bounds=(-1, 1)).fun / n
+    return (
+        -linprog(-s, A_ub=A if n > 1 else None, b_ub=b if n > 1 else None, bounds=(-1, 1)).fun / n
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -188,15 +213,24 @@ def test_optimum_equals_brute_force_over_a_grid_of_values():
     X = np.array([0, 1, 3, 4, 9]) / 4
     grid = np.arange(-4, 5) / 4
     functions = np.array(list(itertools.product(grid, repeat=5)))
-    members = functions[(np.abs(functions[:, :, None] - functions[:, None, :]) <= np.abs(X[:, None] - X) + 1e-12).all(axis=(1, 2))]
+    members = functions[
+        (
+            np.abs(functions[:, :, None] - functions[:, None, :]) <= np.abs(X[:, None] - X) + 1e-12
+        ).all(axis=(1, 2))
+    ]
     for s in all_signs(5):
-        assert rad.lipschitz_supremum(X[:, None], s, 1.0) == pytest.approx((members @ s).max() / 5, abs=1e-12)
+        assert rad.lipschitz_supremum(X[:, None], s, 1.0) == pytest.approx(
+            (members @ s).max() / 5, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("L", [0.0, 0.3, 1.0, 4.0])
 def test_two_points_and_equidistant_points_have_their_closed_forms(L):
     X = np.array([[0.0, 0.0], [0.6, 0.8]])
-    assert [rad.lipschitz_supremum(X, np.array(s), L) for s in ([1.0, 1.0], [1.0, -1.0])] == [1.0, min(L, 2) / 2]
+    assert [rad.lipschitz_supremum(X, np.array(s), L) for s in ([1.0, 1.0], [1.0, -1.0])] == [
+        1.0,
+        min(L, 2) / 2,
+    ]
     n = 7
     for s in all_signs(n):
         plus = (s > 0).sum()
@@ -213,7 +247,10 @@ def test_steep_balls_fit_every_sign_and_flat_balls_only_constants():
 
 def test_both_methods_give_the_same_estimate():
     X = data.sphere(60, 8, rng())
-    by = {m: rad.lipschitz_ball(X, 1.0, draws=6, rng=rng(5), method=m).samples for m in ("matching", "lp")}
+    by = {
+        m: rad.lipschitz_ball(X, 1.0, draws=6, rng=rng(5), method=m).samples
+        for m in ("matching", "lp")
+    }
     np.testing.assert_allclose(by["matching"], by["lp"], atol=1e-9)
 
 
@@ -228,12 +265,16 @@ def test_points_that_coincide_share_their_value():
 
 @pytest.mark.parametrize("m", range(0, 13))
 def test_mean_length_of_a_sum_of_signs_is_that_of_all_sign_vectors(m):
-    assert rad.sign_sum(m) == pytest.approx(np.abs(all_signs(m).sum(axis=1)).mean() if m else 0, rel=1e-12)
+    assert rad.sign_sum(m) == pytest.approx(
+        np.abs(all_signs(m).sum(axis=1)).mean() if m else 0, rel=1e-12
+    )
 
 
 def test_sum_of_many_signs_is_gaussian():
     assert rad.sign_sum(10**8) == pytest.approx(math.sqrt(2e8 / math.pi), rel=1e-7)
-    assert rad.sign_sum(5001) == pytest.approx(5001 * 2 * stats.binom(5000, 0.5).pmf(2500) / 2, rel=1e-9)
+    assert rad.sign_sum(5001) == pytest.approx(
+        5001 * 2 * stats.binom(5000, 0.5).pmf(2500) / 2, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("sizes", [[3], [2, 2, 2], [1, 4, 0, 3], [1] * 8])
@@ -255,10 +296,19 @@ def test_equal_clusters_cost_between_the_two_square_roots(k, m):
 
 
 @settings(deadline=None, max_examples=80)
-@given(N=st.integers(1, 40), n=st.integers(1, 9), seed=st.integers(0, 10**6), kind=st.sampled_from(["signs", "uniform", "sparse"]))
+@given(
+    N=st.integers(1, 40),
+    n=st.integers(1, 9),
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["signs", "uniform", "sparse"]),
+)
 def test_massarts_bound_is_never_violated(N, n, seed, kind):
     r = rng(seed)
-    V = {"signs": r.choice([-1.0, 1.0], (N, n)), "uniform": r.uniform(-1, 1, (N, n)), "sparse": r.random((N, n)) ** 20}[kind]
+    V = {
+        "signs": r.choice([-1.0, 1.0], (N, n)),
+        "uniform": r.uniform(-1, 1, (N, n)),
+        "sparse": r.random((N, n)) ** 20,
+    }[kind]
     radius = np.sqrt((V**2).mean(axis=1).max())
     assert exact(V) <= rad.massart_bound(math.log(N), n, radius=radius)
     assert exact(V) <= rad.massart_bound(math.log(N), n)
@@ -266,7 +316,9 @@ def test_massarts_bound_is_never_violated(N, n, seed, kind):
 
 def test_massarts_bound_is_nearly_attained_by_many_random_signs():
     V = rng().choice([-1.0, 1.0], (20_000, 400))
-    ratio = rad.finite_class(V, draws=50, rng=rng(1)).value / rad.massart_bound(math.log(20_000), 400)
+    ratio = rad.finite_class(V, draws=50, rng=rng(1)).value / rad.massart_bound(
+        math.log(20_000), 400
+    )
     assert 0.85 < ratio < 1
 
 
@@ -277,7 +329,10 @@ def test_isoperimetric_bound_holds_on_mixtures_and_needs_its_first_term(k, L):
     r, n, d, N = rng(k), 200, 80, 200
     U, found, constant = data.sphere(N, d, r), [], []
     for _ in range(200):
-        component, X = r.integers(k, size=n), data.sphere(n, d, r)  # points relative to their centre
+        component, X = (
+            r.integers(k, size=n),
+            data.sphere(n, d, r),
+        )  # points relative to their centre
         s = data.random_signs(n, r)
         bins = np.abs(np.bincount(component, weights=s)).sum()
         ridge = np.abs(np.clip(L * X @ U.T, -0.5, 0.5).T @ s).max()
@@ -307,7 +362,12 @@ LOSSES = {
 
 
 @settings(deadline=None, max_examples=40)
-@given(N=st.integers(1, 20), n=st.integers(1, 8), seed=st.integers(0, 10**6), loss=st.sampled_from(sorted(LOSSES)))
+@given(
+    N=st.integers(1, 20),
+    n=st.integers(1, 8),
+    seed=st.integers(0, 10**6),
+    loss=st.sampled_from(sorted(LOSSES)),
+)
 def test_contraction_holds_over_all_sign_vectors(N, n, seed, loss):
     r, (function, slope) = rng(seed), LOSSES[loss]
     V, y = r.uniform(-1, 1, (N, n)), r.choice([-1.0, 1.0], n)
@@ -335,10 +395,21 @@ def test_lipschitz_floor_is_where_the_gap_bound_reaches_eps(eps):
     size = {"log_N": 500.0, "n": 20_000, "d": 300}
     floor = rad.lipschitz_floor(eps, **size, slope=0.8, span=1.5, k=4, c=1.1, delta=0.01)
     if floor == 0:
-        assert rad.gap_bound(rad.isoperimetric_bound(**size, L=0.0, k=4, c=1.1), 20_000, slope=0.8, span=1.5, delta=0.01) >= eps
+        assert (
+            rad.gap_bound(
+                rad.isoperimetric_bound(**size, L=0.0, k=4, c=1.1),
+                20_000,
+                slope=0.8,
+                span=1.5,
+                delta=0.01,
+            )
+            >= eps
+        )
     else:
         R = rad.isoperimetric_bound(**size, L=floor, k=4, c=1.1)
-        assert rad.gap_bound(R, 20_000, slope=0.8, span=1.5, delta=0.01) == pytest.approx(eps, rel=1e-12)
+        assert rad.gap_bound(R, 20_000, slope=0.8, span=1.5, delta=0.01) == pytest.approx(
+            eps, rel=1e-12
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- bad input
@@ -352,10 +423,22 @@ BAD = {
     "finite vector": (lambda: rad.finite_class(np.ones(3), draws=5, rng=rng()), "F"),
     "finite number": (lambda: rad.finite_class(3.0, draws=5, rng=rng()), "F"),
     "finite no points": (lambda: rad.finite_class([np.cos], draws=5, rng=rng()), "X = None"),
-    "finite two sizes": (lambda: rad.finite_class([np.ones((1, 3)), np.ones((1, 4))], draws=5, rng=rng()), "3 and of 4"),
-    "finite nan": (lambda: rad.finite_class(np.array([[1.0, np.nan]]), draws=5, rng=rng()), "not finite"),
-    "finite inf far down": (lambda: rad.finite_class(np.r_[np.ones((3000, 2)), [[np.inf, 0]]], draws=5, rng=rng()), "not finite"),
-    "finite function of wrong shape": (lambda: rad.finite_class([lambda X: X], draws=5, rng=rng(), X=X2), "f"),
+    "finite two sizes": (
+        lambda: rad.finite_class([np.ones((1, 3)), np.ones((1, 4))], draws=5, rng=rng()),
+        "3 and of 4",
+    ),
+    "finite nan": (
+        lambda: rad.finite_class(np.array([[1.0, np.nan]]), draws=5, rng=rng()),
+        "not finite",
+    ),
+    "finite inf far down": (
+        lambda: rad.finite_class(np.r_[np.ones((3000, 2)), [[np.inf, 0]]], draws=5, rng=rng()),
+        "not finite",
+    ),
+    "finite function of wrong shape": (
+        lambda: rad.finite_class([lambda X: X], draws=5, rng=rng(), X=X2),
+        "f",
+    ),
     "finite one draw": (lambda: rad.finite_class(X2, draws=1, rng=rng()), "draws = 1"),
     "finite seed": (lambda: rad.finite_class(X2, draws=5, rng=0), "rng"),
     "linear L": (lambda: rad.linear_class(X2, -1.0, draws=5, rng=rng()), "L = -1"),
@@ -366,7 +449,10 @@ BAD = {
     "ball signs": (lambda: rad.lipschitz_supremum(X2, np.array([1.0, 0.5]), 1.0), "signs are"),
     "ball length": (lambda: rad.lipschitz_maximizer(X2, np.ones(3), 1.0), "s has 3"),
     "ball L": (lambda: rad.lipschitz_supremum(X2, SIGNS2, np.nan), "L = nan"),
-    "ball method": (lambda: rad.lipschitz_ball(X2, 1.0, draws=2, rng=rng(), method="simplex"), "method"),
+    "ball method": (
+        lambda: rad.lipschitz_ball(X2, 1.0, draws=2, rng=rng(), method="simplex"),
+        "method",
+    ),
     "ball X": (lambda: rad.lipschitz_ball(np.ones(3), 1.0, draws=2, rng=rng()), "X"),
     "sign_sum": (lambda: rad.sign_sum(-1), "m = -1"),
     "sign_sum fraction": (lambda: rad.sign_sum(2.5), "m = 2.5"),

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import lognorm
 
-from lawrob_utils.law import Guess, effective_dimension, law_curve, log_shares, parameters_needed, transferred_parameters
+from lawrob_utils.law import (
+    Guess,
+    effective_dimension,
+    law_curve,
+    log_shares,
+    parameters_needed,
+    transferred_parameters,
+)
 
 
 def test_a_guess_is_the_log_normal_law_with_its_ends_as_5_and_95_percent_quantiles():
@@ -27,8 +34,13 @@ def test_sampled_product_has_the_quantiles_of_the_closed_form():
     inputs = {"a": Guess(1, 10), "b": Guess(3, 40), "c": Guess(7)}
     rng = np.random.default_rng(1)
     sampled = np.prod([g.draw(400_000, rng) for g in inputs.values()], axis=0)
-    closed = lognorm(s=np.sqrt(sum(g.log_sd**2 for g in inputs.values())), scale=np.prod([g.median for g in inputs.values()]))
-    assert np.quantile(sampled, [0.05, 0.5, 0.95]) == pytest.approx(closed.ppf([0.05, 0.5, 0.95]), rel=0.02)
+    closed = lognorm(
+        s=np.sqrt(sum(g.log_sd**2 for g in inputs.values())),
+        scale=np.prod([g.median for g in inputs.values()]),
+    )
+    assert np.quantile(sampled, [0.05, 0.5, 0.95]) == pytest.approx(
+        closed.ppf([0.05, 0.5, 0.95]), rel=0.02
+    )
     share = log_shares(inputs)
     total = np.var(np.log(sampled))
     for name, guess in inputs.items():

@@ -10,7 +10,15 @@ pytest.importorskip("torch")
 from lawrob_utils.attacks import pgd
 from lawrob_utils.data import sphere
 from lawrob_utils.networks import TwoLayer
-from lawrob_utils.robust import certified, certified_radius, fit_robustly, grouped_caps, smallest_width, span_attack, widths
+from lawrob_utils.robust import (
+    certified,
+    certified_radius,
+    fit_robustly,
+    grouped_caps,
+    smallest_width,
+    span_attack,
+    widths,
+)
 
 
 def balanced(n, d, seed=0):
@@ -20,13 +28,20 @@ def balanced(n, d, seed=0):
 
 def plane_net(seed, k=5):
     rng = np.random.default_rng(seed)
-    return TwoLayer(rng.standard_normal((k, 2)), 0.5 * rng.standard_normal(k), rng.standard_normal(k), 0.3 * rng.standard_normal())
+    return TwoLayer(
+        rng.standard_normal((k, 2)),
+        0.5 * rng.standard_normal(k),
+        rng.standard_normal(k),
+        0.3 * rng.standard_normal(),
+    )
 
 
 def brute_minimum(net, X, y, r):
     """min y·f over a fine polar grid of each disc, and how far below the true minimum over the disc can be."""
     angles, radii = np.linspace(0, 2 * np.pi, 721), np.linspace(0, r, 81)
-    disc = np.stack([np.outer(radii, np.cos(angles)).ravel(), np.outer(radii, np.sin(angles)).ravel()], axis=1)
+    disc = np.stack(
+        [np.outer(radii, np.cos(angles)).ravel(), np.outer(radii, np.sin(angles)).ravel()], axis=1
+    )
     values = np.array([label * net.predict(x + disc) for x, label in zip(X, y, strict=True)])
     mesh = np.hypot(r / 80, r * np.pi / 360)
     return values.min(axis=1), mesh * np.abs(net.a) @ np.linalg.norm(net.W, axis=1)
@@ -39,7 +54,9 @@ def test_attack_is_exact_where_no_neuron_switches():
     slope = np.linalg.norm(a @ W)
     net = TwoLayer(W, np.full(4, 50.0), a, -50 * a.sum() + 0.01)
     y = np.where(net.predict(X) > 0, 1.0, -1.0)
-    assert np.allclose(span_attack(net, X, y, 0.3, rng=rng), y * net.predict(X) - 0.3 * slope, atol=1e-4)
+    assert np.allclose(
+        span_attack(net, X, y, 0.3, rng=rng), y * net.predict(X) - 0.3 * slope, atol=1e-4
+    )
 
 
 def test_attack_is_exact_for_one_neuron_that_switches():
@@ -52,7 +69,9 @@ def test_attack_is_exact_for_one_neuron_that_switches():
         found = span_attack(net, X, y, 0.8, rng=np.random.default_rng(0))
         truth = y * (a * moved + 0.6)
         fallen = truth < -1e-4
-        assert (found[fallen] <= 0).mean() > 0.9 or not fallen.any()  # a start where the neuron is off has no gradient at all
+        assert (
+            found[fallen] <= 0
+        ).mean() > 0.9 or not fallen.any()  # a start where the neuron is off has no gradient at all
         assert (found >= truth - 1e-4).all()
 
 
@@ -89,7 +108,9 @@ def test_certified_radius_is_proved_for_the_share_it_names():
     assert certified_radius(net, X, -y) == 0
 
 
-@pytest.mark.parametrize(("k", "bits", "share"), [(50, 0, 1.0), (50, 1, 1.0), (25, 2, 1.0), (17, 0, 0.95), (50, 4, 0.95)])
+@pytest.mark.parametrize(
+    ("k", "bits", "share"), [(50, 0, 1.0), (50, 1, 1.0), (25, 2, 1.0), (17, 0, 0.95), (50, 4, 0.95)]
+)
 def test_caps_are_robust_below_their_radius(k, bits, share):
     X, y = balanced(100, 400)
     caps = grouped_caps(X, y, k, bits=bits, share=share)
@@ -118,7 +139,9 @@ def test_one_bit_caps_approach_2_pi_ln_2_times_the_theorem():
     X, y = balanced(8, 60_000)
     for k in (4, 2):
         caps = grouped_caps(X, y, k, bits=1)
-        assert caps.bits / robust_bits(8, 60_000, caps.radius) == pytest.approx(2 * np.pi * np.log(2), rel=0.06)
+        assert caps.bits / robust_bits(8, 60_000, caps.radius) == pytest.approx(
+            2 * np.pi * np.log(2), rel=0.06
+        )
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
@@ -126,13 +149,17 @@ def test_a_few_bit_net_is_rebuilt_from_its_bits(bits):
     X, y = balanced(40, 60)
     fit = fit_robustly(X, y, 9, 0.1, rng=np.random.default_rng(3), bits=bits, steps=60)
     net = fit.net
-    codes = np.rint(net.W / np.abs(net.W).min(axis=1, keepdims=True)).astype(int)  # the smallest code is 1 in each row of a trained net
+    codes = np.rint(net.W / np.abs(net.W).min(axis=1, keepdims=True)).astype(
+        int
+    )  # the smallest code is 1 in each row of a trained net
     assert set(np.unique(codes)) <= set(range(1 - 2**bits, 2**bits, 2))
     word = "".join(format((int(q) + 2**bits - 1) // 2, f"0{bits}b") for q in codes.ravel())
     threshold, offset = np.float32(net.b[0]), np.float32(net.c / abs(net.a[0]))
     assert len(word) + 64 == fit.bits == bits * 9 * 60 + 64
 
-    Q = np.array([2 * int(word[i : i + bits], 2) - 2**bits + 1 for i in range(0, len(word), bits)]).reshape(9, 60)
+    Q = np.array(
+        [2 * int(word[i : i + bits], 2) - 2**bits + 1 for i in range(0, len(word), bits)]
+    ).reshape(9, 60)
     Q = Q / np.linalg.norm(Q, axis=1, keepdims=True)
     rebuilt = TwoLayer(Q, np.full(9, threshold), np.repeat([1.0, -1.0], [5, 4]), offset)
     assert np.allclose(rebuilt.predict(X) * abs(net.a[0]), net.predict(X), atol=1e-4)
@@ -140,11 +167,16 @@ def test_a_few_bit_net_is_rebuilt_from_its_bits(bits):
 
 def test_a_robust_fit_stands_under_another_attack_and_repeats():
     X, y = balanced(60, 80)
-    fits = [fit_robustly(X, y, 12, 0.14, rng=np.random.default_rng(4), start=start) for start in ("random", "caps", "caps")]
+    fits = [
+        fit_robustly(X, y, 12, 0.14, rng=np.random.default_rng(4), start=start)
+        for start in ("random", "caps", "caps")
+    ]
     for fit in fits:
         assert fit.robust >= 0.98
         assert fit.net.n_parameters == 12 * 82 + 1
-        assert (~pgd(fit.net, X, y, 0.14, steps=100, restarts=10, rng=np.random.default_rng(5)).fooled).mean() >= 0.95
+        assert (
+            ~pgd(fit.net, X, y, 0.14, steps=100, restarts=10, rng=np.random.default_rng(5)).fooled
+        ).mean() >= 0.95
     assert np.array_equal(fits[1].net.W, fits[2].net.W)
 
 
@@ -153,7 +185,9 @@ def test_the_attack_fells_at_least_as_many_points_as_pgd():
     for bits in (0, 1):
         net = fit_robustly(X, y, 12, 0.2, rng=np.random.default_rng(6), bits=bits, steps=150).net
         ours = (span_attack(net, X, y, 0.2, rng=np.random.default_rng(7), restarts=40) <= 0).mean()
-        theirs = pgd(net, X, y, 0.2, steps=50, restarts=10, rng=np.random.default_rng(8)).fooled.mean()
+        theirs = pgd(
+            net, X, y, 0.2, steps=50, restarts=10, rng=np.random.default_rng(8)
+        ).fooled.mean()
         assert ours >= theirs - 0.03
 
 

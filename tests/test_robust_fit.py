@@ -19,7 +19,9 @@ def table():
 
 def again(row):
     """The row of the table, computed once more."""
-    parameters = {name: row[name] for axes in robust_fit.FULL for name in axes if row[name] is not None}
+    parameters = {
+        name: row[name] for axes in robust_fit.FULL for name in axes if row[name] is not None
+    }
     return robust_fit.row(rng=generator(robust_fit.SEED, parameters), **parameters)
 
 
@@ -55,7 +57,9 @@ def test_digits_are_centred_and_of_mean_square_norm_one_and_components_lose_what
     assert (whole**2).sum(axis=1).mean() == pytest.approx(1, abs=2e-3)
     few = robust_fit.sample(data="digits", n=1796, d=10, seed=0)[0]
     spectrum = np.linalg.svd(images - images.mean(axis=0), compute_uv=False) ** 2
-    assert (few**2).sum(axis=1).mean() == pytest.approx(spectrum[:10].sum() / spectrum.sum(), abs=2e-3)
+    assert (few**2).sum(axis=1).mean() == pytest.approx(
+        spectrum[:10].sum() / spectrum.sum(), abs=2e-3
+    )
 
 
 def test_a_row_on_digits_needs_no_download():
@@ -70,13 +74,17 @@ def test_a_row_on_digits_needs_no_download():
 )  # fmt: skip
 def test_wrong_parameters_are_refused_by_name(change, says):
     with pytest.raises(ValueError, match=says):
-        robust_fit.row(rng=np.random.default_rng(0), **{"n": 20, "d": 8, "r": 0.1, "seed": 0, **change})
+        robust_fit.row(
+            rng=np.random.default_rng(0), **{"n": 20, "d": 8, "r": 0.1, "seed": 0, **change}
+        )
 
 
 def test_the_record_is_that_of_the_grid(table):
     grid = points(robust_fit.FULL)
     names = list(dict.fromkeys(name for p in grid for name in p))
-    assert [{name: p.get(name) for name in names} for p in grid] == [{name: row[name] for name in names} for row in table]
+    assert [{name: p.get(name) for name in names} for p in grid] == [
+        {name: row[name] for name in names} for row in table
+    ]
 
 
 def test_bits_and_parameters_follow_from_the_width(table):
@@ -105,7 +113,9 @@ def test_certificates_do_not_contradict_the_attacks(table):
     for row in table:
         if row["method"] is None and row["k"]:
             if row["radius_proved"] >= row["r"]:
-                assert min(row["robust"], row["harder"], row["pgd"]) >= (row["share"] or 0.98) - 1e-9
+                assert (
+                    min(row["robust"], row["harder"], row["pgd"]) >= (row["share"] or 0.98) - 1e-9
+                )
             assert row["robust"] >= (row["share"] or 0.98) - 1e-9
 
 
@@ -118,7 +128,18 @@ def test_caps_come_out_again_from_their_definition(table):
 
 @pytest.mark.parametrize("bits", [0, 1])
 def test_a_cheap_trained_row_comes_out_again(table, bits):
-    row = robust_fit.select(table, data=None, method=None, effort=None, start=None, n=100, d=80, r=0.14, seed=0, bits=bits)[0]
+    row = robust_fit.select(
+        table,
+        data=None,
+        method=None,
+        effort=None,
+        start=None,
+        n=100,
+        d=80,
+        r=0.14,
+        seed=0,
+        bits=bits,
+    )[0]
     fresh = again(row)
     assert abs(np.log(fresh["k"] / row["k"])) < 0.3  # other processors: a few rungs
     assert fresh["reach"] == pytest.approx(row["reach"], abs=2e-4)
@@ -134,12 +155,21 @@ def test_the_quick_preset_runs_and_finds_more_bits_than_the_theorem_asks_for():
 
 def test_exponents_of_a_power_law_are_found_exactly_and_of_a_noisy_one_within_the_interval():
     rng = np.random.default_rng(1)
-    cells = [{"n": n, "d": d, "r": r} for n in (100, 200, 400) for d in (80, 160) for r in (0.1, 0.2, 0.3)]
+    cells = [
+        {"n": n, "d": d, "r": r}
+        for n in (100, 200, 400)
+        for d in (80, 160)
+        for r in (0.1, 0.2, 0.3)
+    ]
     exact = [{**c, "P": 3.0 * c["n"] * c["d"] * c["r"] ** 2} for c in cells]
     found = robust_fit.exponents(exact, "P", draws=50)
     assert [v.value for v in found.values()] == pytest.approx([1, 1, 2])
     assert all(v.error < 1e-9 for v in found.values())
-    noisy = [{**row, "P": row["P"] * np.exp(0.1 * rng.standard_normal())} for row in exact for _ in range(3)]
+    noisy = [
+        {**row, "P": row["P"] * np.exp(0.1 * rng.standard_normal())}
+        for row in exact
+        for _ in range(3)
+    ]
     for truth, v in zip((1, 1, 2), robust_fit.exponents(noisy, "P").values(), strict=True):
         assert abs(v.value - truth) < 2 * v.error < 0.4
 
@@ -159,7 +189,9 @@ def test_effective_dimension_of_a_sphere_is_its_own():
         lambda: robust_fit.exponents([{"n": 1, "P": 1}], "P", ("n",)),
         lambda: robust_fit.exponents([{"n": n, "P": None} for n in range(1, 9)], "P", ("n",)),
         lambda: robust_fit.effective_dimension([], [{"kappa": 8, "k": 3}]),
-        lambda: robust_fit.effective_dimension([{"k": None}], [{"kappa": 8, "k": 3}, {"kappa": 9, "k": 2}]),
+        lambda: robust_fit.effective_dimension(
+            [{"k": None}], [{"kappa": 8, "k": 3}, {"kappa": 9, "k": 2}]
+        ),
     ],
 )
 def test_analysis_refuses_what_it_cannot_fit(call):

@@ -76,7 +76,9 @@ def test_pairs_that_share_a_point_are_close_independently():
     rng = np.random.default_rng(0)
     x, y, z = (data.sphere(200_000, 3, rng) for _ in range(3))
     first, second = (np.linalg.norm(x - other, axis=1) < 1 for other in (y, z))
-    assert np.mean(first & second) == pytest.approx(cap(1, 3) ** 2, abs=4 * 0.25 / math.sqrt(200_000))
+    assert np.mean(first & second) == pytest.approx(
+        cap(1, 3) ** 2, abs=4 * 0.25 / math.sqrt(200_000)
+    )
 
 
 @pytest.mark.parametrize("n, d", [(1000, 3), (1000, 5)])
@@ -87,14 +89,19 @@ def test_a_thousand_points_in_low_dimension_are_not_all_a_tenth_apart(n, d):
 
 def test_optimal_constant_of_random_signs_tends_to_root_two():
     rng = np.random.default_rng(0)
-    excess = [data_lipschitz(data.sphere(300, d, rng), data.random_signs(300, rng)).value - math.sqrt(2) for d in (10, 100, 1000, 10_000)]
+    excess = [
+        data_lipschitz(data.sphere(300, d, rng), data.random_signs(300, rng)).value - math.sqrt(2)
+        for d in (10, 100, 1000, 10_000)
+    ]
     assert sorted(excess, reverse=True) == excess and 0 < excess[-1] < 0.05
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_class_of_N_functions_fits_more_than_a_share_N_over_2_to_the_n_of_all_sign_vectors(seed):
     rng, n = np.random.default_rng(seed), 6
-    F = rng.standard_normal((rng.integers(1, 40), n))  # a function matters only by its values at the n points
+    F = rng.standard_normal(
+        (rng.integers(1, 40), n)
+    )  # a function matters only by its values at the n points
     fitted = sum(any((f * y > 0).all() for f in F) for y in itertools.product([-1, 1], repeat=n))
     assert fitted <= len(F)
 
@@ -109,7 +116,9 @@ def test_stub_and_wrong_answers_are_told_what_is_wrong():
     assert "slope of g is" in words("robust-1", lambda f: (f.predict, f.X[0], 2 * f.X[0]))
     assert "the bound with the sine" in words("robust-2", 216)
     assert "still" in words("robust-2", 200) and "whole number" in words("robust-2", 200.5)
-    assert "one of the two extreme fits" in words("robust-3", lambda X, y, Z: McShane(X, y).predict(Z))
+    assert "one of the two extreme fits" in words(
+        "robust-3", lambda X, y, Z: McShane(X, y).predict(Z)
+    )
     assert "does not fit" in words("robust-3", lambda X, y, Z: np.zeros(len(Z)))
     assert "is 1.000 times" in words("robust-4", (np.eye(2), np.eye(2) * [[1, 0], [0, 0]]))
     assert "coincide" in words("robust-4", (np.zeros((2, 1)), np.eye(2)))

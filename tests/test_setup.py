@@ -1,4 +1,5 @@
 """What a stranger is told when the machine lacks something. The whole way, from a fresh clone, is what `.ci/run` does."""
+
 from __future__ import annotations
 
 import os
@@ -21,13 +22,21 @@ def clone(tmp_path):
 
 
 def setup(clone: Path, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["bash", "book/_tools/setup.sh"], cwd=clone, env={**os.environ, **env}, capture_output=True, text=True)
+    return subprocess.run(
+        ["bash", "book/_tools/setup.sh"],
+        cwd=clone,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
 
 
 def fake_python(folder: Path, version: str) -> str:
     """An interpreter that is out of range: it answers every question as Python `version` would."""
     path = folder / f"python{version}"
-    path.write_text(f'#!/bin/sh\ncase "$*" in *version_info*) exit 1;; *) echo "Python {version}.0";; esac\n')
+    path.write_text(
+        f'#!/bin/sh\ncase "$*" in *version_info*) exit 1;; *) echo "Python {version}.0";; esac\n'
+    )
     path.chmod(0o755)
     return str(path)
 

@@ -17,7 +17,11 @@ from lawrob_utils.memorizers import Baum, Bumps, LeastSquares, MinNormLinear
 def test_p_fixed_features_memorize_the_share_p_over_n_of_any_noise(kind):
     # for Gaussian labels the share is Beta(P/2, (n−P)/2) distributed, whatever the features
     n, M, P, rng = 40, 60, 12, np.random.default_rng(0)
-    mix = {"free": np.eye(M, P), "shared": np.kron(np.eye(P), np.ones((M // P, 1))), "projected": rng.standard_normal((M, P))}[kind]
+    mix = {
+        "free": np.eye(M, P),
+        "shared": np.kron(np.eye(P), np.ones((M // P, 1))),
+        "projected": rng.standard_normal((M, P)),
+    }[kind]
     shares = []
     for _ in range(800):
         F, y = data.gaussian(n, M, rng) @ mix, rng.standard_normal(n)
@@ -35,7 +39,9 @@ def test_no_choice_of_features_memorizes_more_than_the_price_of_choosing_allows(
     bound = math.sqrt(s) + math.sqrt(2 * math.log(math.comb(M, s) / eta))
     X = rng.standard_normal((n, M))
     projections = [np.linalg.qr(X[:, S])[0] for S in combinations(range(M), s)]
-    largest = [max(np.linalg.norm(Q.T @ z) for Q in projections) for z in rng.standard_normal((200, n))]
+    largest = [
+        max(np.linalg.norm(Q.T @ z) for Q in projections) for z in rng.standard_normal((200, n))
+    ]
     assert np.mean(np.array(largest) > bound) <= eta
     assert np.median(largest) > 1.5 * math.sqrt(s)  # and choosing does buy something
 
@@ -71,14 +77,20 @@ def test_counting_with_parameters_is_sharp_for_classes_that_store_digits(n, P):
     # each parameter in [-1/2, 1/2] holds k = n/P digits as plateaus with ramps of slope J = 2^(k+1), so W·J = 2^k
     k = n // P
     w = np.linspace(-0.5, 0.5, 2 ** (k + 1) * 64 + 1)
-    breaks = (w[:, None] + 0.5) * 2 ** np.arange(1, k + 1)  # digit i changes where this is a whole number
+    breaks = (w[:, None] + 0.5) * 2 ** np.arange(
+        1, k + 1
+    )  # digit i changes where this is a whole number
     to_break = np.abs(breaks - np.rint(breaks)) / 2 ** np.arange(1, k + 1)
     digits = np.where(np.floor(breaks) % 2 == 0, -1.0, 1.0) * np.minimum(1, 2 ** (k + 1) * to_break)
     slopes = np.abs(np.diff(digits, axis=0)) / np.diff(w)[:, None]
     assert slopes.max() <= 2 ** (k + 1) * (1 + 1e-9)
-    fitted = {tuple(v) for v in digits if (np.abs(v) == 1).all()}  # exact fits of k signs by one parameter
+    fitted = {
+        tuple(v) for v in digits if (np.abs(v) == 1).all()
+    }  # exact fits of k signs by one parameter
     assert len(fitted) == 2**k  # so P parameters fit all 2^n sign vectors ...
-    assert 2**n <= (1 + 0.5 * 2 ** (k + 1)) ** P <= 2**n * (1 + 2.0**-k) ** P  # ... and the bound hardly allows more
+    assert (
+        2**n <= (1 + 0.5 * 2 ** (k + 1)) ** P <= 2**n * (1 + 2.0**-k) ** P
+    )  # ... and the bound hardly allows more
 
 
 @given(n=st.integers(1, 300), eta=st.floats(0.001, 0.499))
@@ -94,7 +106,9 @@ def test_least_squares_of_gaussian_points_has_the_mean_square_slope_of_the_inver
     for _ in range(1500):
         X = data.gaussian(n, d, rng)
         squares.append(LeastSquares(X, data.random_signs(n, rng), P).lipschitz().lower ** 2)
-    assert np.mean(squares) == pytest.approx(d * P / (n - P - 1), abs=4 * np.std(squares) / math.sqrt(1500))
+    assert np.mean(squares) == pytest.approx(
+        d * P / (n - P - 1), abs=4 * np.std(squares) / math.sqrt(1500)
+    )
 
 
 def test_shortest_fit_and_least_squares_meet_at_P_equal_n():
@@ -116,7 +130,14 @@ def test_shortest_fit_and_least_squares_meet_at_P_equal_n():
         ("size-3", 4, "is not it"),
         ("size-4", lambda N, n, d, b: None, "returns nothing"),
         ("size-4", lambda N, n, d, b: (np.zeros((n, d)), np.zeros(n)), "labels"),
-        ("size-4", lambda N, n, d, b: (np.zeros((n, d)), np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)])), "centres are wrong"),
+        (
+            "size-4",
+            lambda N, n, d, b: (
+                np.zeros((n, d)),
+                np.array([2.0 * (N >> (n - 1 - i) & 1) - 1 for i in range(n)]),
+            ),
+            "centres are wrong",
+        ),
         ("size-5", 581, "still more than 10 %"),
         ("size-5", 1111, "Compare square roots"),
         ("size-5", 581.95, "whole number"),

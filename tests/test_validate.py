@@ -16,7 +16,9 @@ TAKES_POINTS = [
     lambda X: McShane(X, np.zeros(len(X))),
     lambda X: McShane(np.eye(3), np.arange(3.0)).predict(X),
 ]
-takes_points = pytest.mark.parametrize("use", TAKES_POINTS, ids=["data_lipschitz", "min_separation", "McShane", "predict"])
+takes_points = pytest.mark.parametrize(
+    "use", TAKES_POINTS, ids=["data_lipschitz", "min_separation", "McShane", "predict"]
+)
 
 
 @takes_points
@@ -41,7 +43,9 @@ def test_the_entry_that_is_not_finite_is_named(use, X, i, j, bad):
         use(X)
 
 
-@pytest.mark.parametrize("bad", [None, "abc", object(), {1: 2}, [[1, 2], [3]], np.array([["x"]]), np.array([[1j]])])
+@pytest.mark.parametrize(
+    "bad", [None, "abc", object(), {1: 2}, [[1, 2], [3]], np.array([["x"]]), np.array([[1j]])]
+)
 @takes_points
 def test_what_is_no_array_of_numbers_is_shown(use, bad):
     with pytest.raises((ValueError, TypeError)) as refusal:  # len(bad) in this file may fail first
@@ -78,5 +82,10 @@ def test_labels_outside_their_bound_are_named(y, bound):
 
 
 def test_integers_booleans_and_float32_become_float64():
-    for X in (np.eye(2, dtype=int), np.eye(2, dtype=bool), np.eye(2, dtype=np.float32), [[1, 0], [0, 1]]):
+    for X in (
+        np.eye(2, dtype=int),
+        np.eye(2, dtype=bool),
+        np.eye(2, dtype=np.float32),
+        [[1, 0], [0, 1]],
+    ):
         assert validate.matrix(X).dtype == np.float64

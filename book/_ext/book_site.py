@@ -26,7 +26,9 @@ NEEDS_TORCH = re.compile(
 )
 FORMULA = r'<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>'
 # A formula in a line with the signs that touch it: a line must not end between them.
-BESIDE_FORMULA = re.compile(rf"[(\[“‘]*{FORMULA}(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+{FORMULA}")
+BESIDE_FORMULA = re.compile(
+    rf"[(\[“‘]*{FORMULA}(?:[-–]?[,.;:?!)\]”’%]+|[-–](?=\w))|[(\[“‘]+{FORMULA}"
+)
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.S)
 FIRST_CELL = "how-to-run-this-copy"
 
@@ -35,7 +37,9 @@ def project(srcdir) -> dict:
     """The ``[project]`` table of the nearest ``pyproject.toml`` at or above the book's folder."""
     for folder in [Path(srcdir), *Path(srcdir).parents]:
         if (folder / "pyproject.toml").is_file():
-            return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+            return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get(
+                "project", {}
+            )
     return {}
 
 
@@ -47,9 +51,16 @@ def repository_options(address: str) -> dict:
     """Theme options for the repository's address; without one, every option that would make a button is off."""
     parts = urlparse(address)
     if address and (parts.scheme not in ("http", "https") or parts.path.strip("/").count("/") != 1):
-        raise ConfigError(f'lawrob_repository is {address!r}; it must be empty or an address like "https://github.com/org/name"')
+        raise ConfigError(
+            f'lawrob_repository is {address!r}; it must be empty or an address like "https://github.com/org/name"'
+        )
     on = bool(address)
-    options = {"repository_url": address.rstrip("/"), "use_repository_button": on, "use_issues_button": on, "use_edit_page_button": on}
+    options = {
+        "repository_url": address.rstrip("/"),
+        "use_repository_button": on,
+        "use_issues_button": on,
+        "use_edit_page_button": on,
+    }
     if on and parts.netloc == "github.com":
         options["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
     return options
@@ -69,7 +80,9 @@ def configure(app, config):
 
 def first_cell(notebook: dict, title: str, release: str, built: str, repository: str) -> dict:
     """A cell that says which book, version and date the copy is of, and what to install before it runs."""
-    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
+    code = "\n".join(
+        "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
+    )
     extra = "[train]" if NEEDS_TORCH.search(code) else ""
     trains = (
         "> It trains networks, so `[train]` asks for PyTorch too; on Linux, "
@@ -78,14 +91,21 @@ def first_cell(notebook: dict, title: str, release: str, built: str, repository:
     if repository:
         install = f'`pip install "lawrob-utils{extra} @ git+{repository}"`'
     else:
-        install = f'`pip install ".{extra}"`, typed in the folder of a copy of the book\'s repository'
+        install = (
+            f'`pip install ".{extra}"`, typed in the folder of a copy of the book\'s repository'
+        )
     text = (
         f"> **Before you run this copy.** It is a chapter of *{title}*, version {release}, downloaded from the pages built on {built}.\n"
         f"> It needs Python 3.11 or later and the book's package `lawrob-utils`: {install}.\n"
         + (trains if extra else "")
         + "> Boxes such as theorems and links to other chapters are shown as plain text outside the book."
     )
-    return {"cell_type": "markdown", "id": FIRST_CELL, "metadata": {}, "source": text.splitlines(keepends=True)}
+    return {
+        "cell_type": "markdown",
+        "id": FIRST_CELL,
+        "metadata": {},
+        "source": text.splitlines(keepends=True),
+    }
 
 
 def explain_downloads(app, error):
@@ -96,7 +116,16 @@ def explain_downloads(app, error):
     for path in sorted((Path(app.outdir) / "_sources").rglob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells = [cell for cell in notebook["cells"] if cell.get("id") != FIRST_CELL]
-        notebook["cells"] = [first_cell({"cells": cells}, app.config.html_title, app.config.release, built, app.config.lawrob_repository), *cells]
+        notebook["cells"] = [
+            first_cell(
+                {"cells": cells},
+                app.config.html_title,
+                app.config.release,
+                built,
+                app.config.lawrob_repository,
+            ),
+            *cells,
+        ]
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -105,7 +134,11 @@ def unique_ids(app, doctree, docname):
     repeated = {"proof-content", "exercise-content", "solution-content"}
     for number, node in enumerate(doctree.findall(nodes.section)):
         node["ids"] = [f"{name}-{number}" if name in repeated else name for name in node["ids"]]
-    for number, node in enumerate(doctree.findall(lambda node: isinstance(node, nodes.admonition) and node["ids"][:1] == ["proof"])):
+    for number, node in enumerate(
+        doctree.findall(
+            lambda node: isinstance(node, nodes.admonition) and node["ids"][:1] == ["proof"]
+        )
+    ):
         node["ids"] = [f"proof-{number}"]
         node["classes"] = ["proof", "lawrob-proof"]
 
@@ -119,7 +152,9 @@ def without_list(signature: re.Match) -> str:
 def page_context(app, pagename, templatename, context, doctree):
     """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
     if context.get("body"):
-        body = context["body"].replace(' role="doc-biblioentry"', ' role="listitem"')  # an item's role that axe calls outdated
+        body = context["body"].replace(
+            ' role="doc-biblioentry"', ' role="listitem"'
+        )  # an item's role that axe calls outdated
         body = SIGNATURE.sub(without_list, body)
         context["body"] = BESIDE_FORMULA.sub(r'<span class="nobr">\g<0></span>', body)
     buttons = []
@@ -129,12 +164,18 @@ def page_context(app, pagename, templatename, context, doctree):
             if context.get("page_source_suffix") == ".ipynb":
                 for item in inner:
                     if item["label"] == "download-source-button":
-                        item.update(text="Notebook (.ipynb)", tooltip="Download this chapter as a notebook", icon="fas fa-download")
+                        item.update(
+                            text="Notebook (.ipynb)",
+                            tooltip="Download this chapter as a notebook",
+                            icon="fas fa-download",
+                        )
             else:
                 inner = [item for item in inner if item["label"] != "download-source-button"]
             for item in inner:
                 if item["label"] == "download-pdf-button":
-                    item.update(text="Print or save as PDF", tooltip="Print this page", icon="fas fa-print")
+                    item.update(
+                        text="Print or save as PDF", tooltip="Print this page", icon="fas fa-print"
+                    )
             button = {**button, "buttons": inner}
         buttons.append(button)
     context["header_buttons"] = buttons

@@ -39,7 +39,11 @@ class _ClaimDirective(SphinxDirective):
     def parsed(self, text: str, *classes: str) -> nodes.container:
         """MyST text as blocks in a container."""
         box = nodes.container(classes=list(classes))
-        self.state.nested_parse(StringList(text.splitlines(), source=self.config.lawrob_claims), self.content_offset, box)
+        self.state.nested_parse(
+            StringList(text.splitlines(), source=self.config.lawrob_claims),
+            self.content_offset,
+            box,
+        )
         return box
 
     def inline(self, text: str, *classes: str) -> nodes.paragraph:
@@ -60,7 +64,10 @@ def _badges(claim: ledger.Claim) -> list[nodes.Node]:
     """The claim's status words, each in a frame of its own."""
     badges: list[nodes.Node] = []
     for status in claim.status:
-        badges += [nodes.Text(" "), nodes.inline(text=status, classes=["claim-status", "is-" + status.split()[0]])]
+        badges += [
+            nodes.Text(" "),
+            nodes.inline(text=status, classes=["claim-status", "is-" + status.split()[0]]),
+        ]
     return badges
 
 
@@ -76,19 +83,40 @@ class ClaimBox(_ClaimDirective):
     def run(self) -> list[nodes.Node]:
         claims, id = self.claims(), self.arguments[0]
         if id not in claims:
-            log.warning("claim %s is not in %s", id, self.config.lawrob_claims, location=self.get_location(), type="claims")
+            log.warning(
+                "claim %s is not in %s",
+                id,
+                self.config.lawrob_claims,
+                location=self.get_location(),
+                type="claims",
+            )
             return []
         claim = claims[id]
         if not ledger.same_words("\n".join(self.content), claim.statement):
-            log.warning("claim %s does not say what %s says", id, self.config.lawrob_claims, location=self.get_location(), type="claims")
+            log.warning(
+                "claim %s does not say what %s says",
+                id,
+                self.config.lawrob_claims,
+                location=self.get_location(),
+                type="claims",
+            )
         box = nodes.container(classes=["claim"])
         self.target(box, claim.box, f"Claim {id}")
-        heading = nodes.paragraph("", "", nodes.strong(text=f"Claim {id}. "), classes=["claim-title"])
+        heading = nodes.paragraph(
+            "", "", nodes.strong(text=f"Claim {id}. "), classes=["claim-title"]
+        )
         heading += self.inline(claim.title).children
         heading += _badges(claim)
         statement = nodes.container(classes=["claim-statement"])
         self.state.nested_parse(self.content, self.content_offset, statement)
-        box += [heading, statement, self.inline(f"Source: {_sources(claim)}. {{ref}}`Row in the ledger <{claim.row}>`", "claim-source")]
+        box += [
+            heading,
+            statement,
+            self.inline(
+                f"Source: {_sources(claim)}. {{ref}}`Row in the ledger <{claim.row}>`",
+                "claim-source",
+            ),
+        ]
         return [box]
 
 
@@ -105,7 +133,10 @@ class Ledger(_ClaimDirective):
     def summary(self, claims: list[ledger.Claim]) -> nodes.Node:
         counts = Counter(status for claim in claims for status in claim.status)
         words = ", ".join(f"{counts[status]} × {status}" for status in ledger.STATUSES)
-        return self.inline(f"**{len(claims)} claim{'s' * (len(claims) != 1)}**: {words}. One claim can have several statuses.", "ledger-summary")
+        return self.inline(
+            f"**{len(claims)} claim{'s' * (len(claims) != 1)}**: {words}. One claim can have several statuses.",
+            "ledger-summary",
+        )
 
     def chapter(self, notebook: str, claims: list[ledger.Claim]) -> nodes.Node:
         path = Path(self.env.srcdir) / f"{notebook}.ipynb"
@@ -113,7 +144,9 @@ class Ledger(_ClaimDirective):
         if path.exists():
             self.env.note_dependency(str(path))
             title = ledger.Chapter.read(path).title or notebook
-        section = nodes.section("", nodes.title(text=title), ids=[nodes.make_id(f"claims-of-{Path(notebook).name}")])
+        section = nodes.section(
+            "", nodes.title(text=title), ids=[nodes.make_id(f"claims-of-{Path(notebook).name}")]
+        )
         self.state.document.note_explicit_target(section)
         section.extend(self.row(claim) for claim in claims)
         return section
@@ -135,20 +168,34 @@ class Ledger(_ClaimDirective):
         """(term, nodes) of what stands below a claim's statement in the ledger."""
         evidence = claim.evidence
         lines = [("Source", [_sources(claim)]), ("Assumptions", [claim.assumptions])]
-        lines.append(("Proof", [", ".join(f"{{prf:ref}}`{label}`" for label in evidence.get("proved here") or [])]))
-        lines.append(("Cited", [", ".join(f"{{cite:t}}`{key}`" for key in evidence.get("cited") or [])]))
+        lines.append(
+            (
+                "Proof",
+                [", ".join(f"{{prf:ref}}`{label}`" for label in evidence.get("proved here") or [])],
+            )
+        )
+        lines.append(
+            ("Cited", [", ".join(f"{{cite:t}}`{key}`" for key in evidence.get("cited") or [])])
+        )
         measured = [f"{m['quantity']}: **{m['value']}**" for m in evidence.get("measured") or []]
-        lines.append(("Measured", [*measured, f"{{ref}}`the cell that measures it <{claim.cell}>`"]))
+        lines.append(
+            ("Measured", [*measured, f"{{ref}}`the cell that measures it <{claim.cell}>`"])
+        )
         if evidence.get("fails outside its assumptions"):
             lines.append(("Where it fails", [f"{{ref}}`shown in the chapter <{claim.box}>`"]))
         found = [(term, [self.inline(text) for text in texts if text]) for term, texts in lines]
-        return [*((t, b) for t, b in found if b), ("Tests", [self.test(node) for node in claim.tests])]
+        return [
+            *((t, b) for t, b in found if b),
+            ("Tests", [self.test(node) for node in claim.tests]),
+        ]
 
     def test(self, node: str) -> nodes.Node:
         name = nodes.literal(text=node)
         repository = self.config.lawrob_repository.rstrip("/")
         if repository:
-            name = nodes.reference("", "", name, refuri=f"{repository}/blob/main/{node.split('::')[0]}", internal=False)
+            name = nodes.reference(
+                "", "", name, refuri=f"{repository}/blob/main/{node.split('::')[0]}", internal=False
+            )
         return nodes.paragraph("", "", name, classes=["ledger-test"])
 
 
@@ -161,7 +208,9 @@ def label_measuring_cells(app: Sphinx, doctree: nodes.document) -> None:
                 seen.add(tag)
                 label = f"measured-{tag[6:].lower()}"
                 cell["ids"].append(label)
-                app.env.get_domain("std").note_hyperlink_target(label, app.env.docname, label, f"measurement of {tag[6:]}")
+                app.env.get_domain("std").note_hyperlink_target(
+                    label, app.env.docname, label, f"measurement of {tag[6:]}"
+                )
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
@@ -172,6 +221,11 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("claim", ClaimBox)
     app.add_directive("claim-ledger", Ledger)
     app.connect("doctree-read", label_measuring_cells)
-    app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(Path(__file__).parent / "claims_static")))
+    app.connect(
+        "builder-inited",
+        lambda app: app.config.html_static_path.append(
+            str(Path(__file__).parent / "claims_static")
+        ),
+    )
     app.add_css_file("claims.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

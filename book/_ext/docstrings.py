@@ -13,7 +13,12 @@ HEADINGS = "Parameters|Attributes|Returns|Raises|Formula|Source"
 def escaped(line: str) -> str:
     """The line with the signs of reStructuredText escaped, except inside backquotes."""
     parts = re.split(r"(`[^`]*`)", line)
-    return "".join(part if part.startswith("`") and len(part) > 1 else re.sub(r"([\\*|`])|(?<=\w)(_)(?!\w)", r"\\\1\2", part) for part in parts)
+    return "".join(
+        part
+        if part.startswith("`") and len(part) > 1
+        else re.sub(r"([\\*|`])|(?<=\w)(_)(?!\w)", r"\\\1\2", part)
+        for part in parts
+    )
 
 
 def blocks(lines: list[str]) -> list[list[str]]:
@@ -52,8 +57,14 @@ def restructured(lines: list[str]) -> list[str]:
             continue
         first, rest = block[0], block[1:]
         if re.fullmatch(rf"\s*({HEADINGS}):?", first) and rest and indent(rest[0]) > indent(first):
-            out += [f"**{first.strip().rstrip(':')}**", ""] + [f"- {escaped(entry)}" for entry in entries(rest)] + [""]
-        elif all(line.lstrip().startswith("- ") or indent(line) > indent(block[0]) for line in block):
+            out += (
+                [f"**{first.strip().rstrip(':')}**", ""]
+                + [f"- {escaped(entry)}" for entry in entries(rest)]
+                + [""]
+            )
+        elif all(
+            line.lstrip().startswith("- ") or indent(line) > indent(block[0]) for line in block
+        ):
             if first.lstrip().startswith("- "):
                 out += [f"- {escaped(entry[2:])}" for entry in entries(block)] + [""]
             elif rest:

@@ -5,6 +5,7 @@
 - puts a box on a page whose numbers differ from the record, naming the cells;
 - gives the directive ``{cost}``: the seconds the notebook took on the building machine.
 """
+
 from __future__ import annotations
 
 import sys
@@ -30,7 +31,9 @@ class CachedOnly(NotebookClientCache):
         try:
             get_cache(self.nb_config.execution_cache_path).match_cache_notebook(self.notebook)
         except KeyError:
-            raise ExtensionError(f"{Path(self.path).name} has no finished run in the cache; `make book` runs what is stale before it builds") from None
+            raise ExtensionError(
+                f"{Path(self.path).name} has no finished run in the cache; `make book` runs what is stale before it builds"
+            ) from None
         super().start_client()
 
 
@@ -41,7 +44,11 @@ def point_at_cache(app: Sphinx, config) -> None:
 
 def run_of(app: Sphinx, docname: str) -> runs.Run | None:
     source = Path(app.env.doc2path(docname))
-    return runs.Run.load(source, Path(app.config.nb_execution_cache_path)) if source.suffix == ".ipynb" else None
+    return (
+        runs.Run.load(source, Path(app.config.nb_execution_cache_path))
+        if source.suffix == ".ipynb"
+        else None
+    )
 
 
 def outdated(app: Sphinx, env: BuildEnvironment, added, changed, removed) -> list[str]:
@@ -75,12 +82,16 @@ def _anchor_cells(app: Sphinx, docname: str, doctree: nodes.document) -> None:
 
 
 def _drift_box(cells: tuple[str, ...]) -> nodes.warning:
-    text = ("This page was built from a fresh run on this machine, and some of its numbers are not the recorded ones "
-            "(another processor or library version, or a change to the code). Differing cells: ")
+    text = (
+        "This page was built from a fresh run on this machine, and some of its numbers are not the recorded ones "
+        "(another processor or library version, or a change to the code). Differing cells: "
+    )
     links = []
     for cell in cells:
         links += [nodes.reference("", cell, refid=f"cell-{cell}"), nodes.Text(", ")]
-    return nodes.warning("", nodes.paragraph("", text, *links[:-1], nodes.Text(".")), classes=["lawrob-drift"])
+    return nodes.warning(
+        "", nodes.paragraph("", text, *links[:-1], nodes.Text(".")), classes=["lawrob-drift"]
+    )
 
 
 class Cost(SphinxDirective):
@@ -90,7 +101,11 @@ class Cost(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         run = run_of(self.env.app, self.env.docname)
-        text = "\n".join(self.content) if run is None else f"This page's code took {run.seconds:.0f} s on the machine that built it, start of Python included."
+        text = (
+            "\n".join(self.content)
+            if run is None
+            else f"This page's code took {run.seconds:.0f} s on the machine that built it, start of Python included."
+        )
         return [nodes.paragraph("", text, classes=["lawrob-cost"])]
 
 
@@ -99,7 +114,10 @@ def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
 
 
 def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
-    env.lawrob_runs = {**getattr(env, "lawrob_runs", {}), **{d: r for d, r in getattr(other, "lawrob_runs", {}).items() if d in docnames}}
+    env.lawrob_runs = {
+        **getattr(env, "lawrob_runs", {}),
+        **{d: r for d, r in getattr(other, "lawrob_runs", {}).items() if d in docnames},
+    }
 
 
 def setup(app: Sphinx) -> dict:

@@ -55,6 +55,11 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_node(HideCodeCellNode, override=True, html=(visit_folded, depart_HideCellInput))
     app.connect("doctree-read", dress_exercise_cells)
     app.connect("builder-inited", give_singlehtml_all_html_visitors)
-    app.connect("builder-inited", lambda app: app.config.html_static_path.append(str(Path(__file__).parent / "exercises_static")))
+    app.connect(
+        "builder-inited",
+        lambda app: app.config.html_static_path.append(
+            str(Path(__file__).parent / "exercises_static")
+        ),
+    )
     app.add_css_file("exercises.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

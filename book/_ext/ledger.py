@@ -14,7 +14,17 @@ from typing import Any
 import yaml
 
 STATUSES = ("proved here", "cited", "measured", "fails outside its assumptions")
-FIELDS = ("id", "title", "statement", "source", "assumptions", "status", "evidence", "notebook", "tests")
+FIELDS = (
+    "id",
+    "title",
+    "statement",
+    "source",
+    "assumptions",
+    "status",
+    "evidence",
+    "notebook",
+    "tests",
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +68,21 @@ def read_ledger(path: Path) -> dict[str, Claim]:
     Raises `ValueError` naming the entry when a field is missing or unknown, an id is repeated, or a status is unknown.
     """
     claims: dict[str, Claim] = {}
-    for position, entry in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")) or [], start=1):
-        name = entry.get("id", f"entry {position}") if isinstance(entry, dict) else f"entry {position}"
+    for position, entry in enumerate(
+        yaml.safe_load(path.read_text(encoding="utf-8")) or [], start=1
+    ):
+        name = (
+            entry.get("id", f"entry {position}") if isinstance(entry, dict) else f"entry {position}"
+        )
         if not isinstance(entry, dict) or set(entry) != set(FIELDS):
             given = sorted(entry) if isinstance(entry, dict) else entry
-            raise ValueError(f"{path.name}, {name}: fields are {given}, but must be {sorted(FIELDS)}")
+            raise ValueError(
+                f"{path.name}, {name}: fields are {given}, but must be {sorted(FIELDS)}"
+            )
         if not re.fullmatch(r"[A-Z][1-9]\d*", str(name)):
-            raise ValueError(f"{path.name}, {name}: an id is a capital letter and a number, such as R2")
+            raise ValueError(
+                f"{path.name}, {name}: an id is a capital letter and a number, such as R2"
+            )
         if name in claims:
             raise ValueError(f"{path.name}, {name}: this id is used twice")
         if unknown := [s for s in entry["status"] if s not in STATUSES]:
@@ -101,11 +119,19 @@ class Chapter:
     @property
     def boxes(self) -> list[tuple[str, str]]:
         """(id, statement) of every claim box, in order."""
-        return re.findall(r"^(?::{3,}|`{3,})\{claim\} *(\S+)\n(.*?)^(?::{3,}|`{3,}) *$", self.text, flags=re.M | re.S)
+        return re.findall(
+            r"^(?::{3,}|`{3,})\{claim\} *(\S+)\n(.*?)^(?::{3,}|`{3,}) *$",
+            self.text,
+            flags=re.M | re.S,
+        )
 
     def tagged(self, tag: str) -> list[dict[str, Any]]:
         """The code cells that carry `tag`."""
-        return [c for c in self.cells if c["cell_type"] == "code" and tag in c["metadata"].get("tags", [])]
+        return [
+            c
+            for c in self.cells
+            if c["cell_type"] == "code" and tag in c["metadata"].get("tags", [])
+        ]
 
 
 def printed(cell: dict[str, Any]) -> str:
@@ -119,7 +145,10 @@ def printed(cell: dict[str, Any]) -> str:
 
 def shows(value: str, text: str) -> bool:
     """Whether the printed `text` shows `value`, by the rule stated at the top of book/claims.yml."""
-    words, text = [w.strip() for w in str(value).replace("−", "-").split("±")], text.replace("−", "-")
+    words, text = (
+        [w.strip() for w in str(value).replace("−", "-").split("±")],
+        text.replace("−", "-"),
+    )
     patterns = [r"\s*".join(map(re.escape, w.split())) for w in words]
     return all(re.search(rf"(?<![\w.\-]){p}(?!\w|\.\d)", text) for p in patterns)
 
@@ -127,32 +156,72 @@ def shows(value: str, text: str) -> bool:
 def problems(root: Path) -> list[str]:
     """Everything that is out of step between ledger, chapters, bibliography and tests under `root`, in words."""
     claims = read_ledger(root / "book" / "claims.yml")
-    chapters = {f"notebooks/{p.stem}": Chapter.read(p) for p in sorted((root / "notebooks").glob("[0-9]*.ipynb"))}
+    chapters = {
+        f"notebooks/{p.stem}": Chapter.read(p)
+        for p in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+    }
     bibliography = root / "book" / "references.bib"
-    keys = re.findall(r"^@\w+\{\s*([^,\s]+)", bibliography.read_text(encoding="utf-8"), re.M) if bibliography.exists() else []
+    keys = (
+        re.findall(r"^@\w+\{\s*([^,\s]+)", bibliography.read_text(encoding="utf-8"), re.M)
+        if bibliography.exists()
+        else []
+    )
     found = []
     for claim in claims.values():
         chapter = chapters.get(claim.notebook)
         found += [f"{claim.id}: {words}" for words in _claim_problems(claim, chapter, keys, root)]
     for name, chapter in chapters.items():
-        tags = {t for c in chapter.cells for t in c["metadata"].get("tags", []) if t.startswith("claim:")}
-        found += [f"{name}: the cell tag {t} names no claim of the ledger" for t in sorted(tags) if t[6:] not in claims]
-        found += [f"{name}: the claim box {i} is not in the ledger" for i, _ in chapter.boxes if i not in claims]
+        tags = {
+            t
+            for c in chapter.cells
+            for t in c["metadata"].get("tags", [])
+            if t.startswith("claim:")
+        }
+        found += [
+            f"{name}: the cell tag {t} names no claim of the ledger"
+            for t in sorted(tags)
+            if t[6:] not in claims
+        ]
+        found += [
+            f"{name}: the claim box {i} is not in the ledger"
+            for i, _ in chapter.boxes
+            if i not in claims
+        ]
     return found
 
 
-def _claim_problems(claim: Claim, chapter: Chapter | None, keys: list[str], root: Path) -> list[str]:
-    found = [f"{field} is empty" for field in ("title", "statement", "source", "assumptions", "status", "tests") if not getattr(claim, field)]
-    found += [f"source {s} needs a text and a version" for s in claim.source if not (s.get("text") and s.get("version"))]
+def _claim_problems(
+    claim: Claim, chapter: Chapter | None, keys: list[str], root: Path
+) -> list[str]:
+    found = [
+        f"{field} is empty"
+        for field in ("title", "statement", "source", "assumptions", "status", "tests")
+        if not getattr(claim, field)
+    ]
+    found += [
+        f"source {s} needs a text and a version"
+        for s in claim.source
+        if not (s.get("text") and s.get("version"))
+    ]
     found += [f"the test {test} does not exist" for test in claim.tests if not _is_test(test, root)]
-    found += [f"the status {s!r} has no evidence" for s in claim.status if not claim.evidence.get(s)]
-    found += [f"there is evidence for {s!r}, which is not in its status" for s in claim.evidence if s not in claim.status]
+    found += [
+        f"the status {s!r} has no evidence" for s in claim.status if not claim.evidence.get(s)
+    ]
+    found += [
+        f"there is evidence for {s!r}, which is not in its status"
+        for s in claim.evidence
+        if s not in claim.status
+    ]
     if chapter is None:
         return [*found, f"there is no chapter {claim.notebook}"]
     boxes = [statement for id, statement in chapter.boxes if id == claim.id]
     if len(boxes) != 1:
         found.append(f"the chapter has {len(boxes)} boxes for it instead of one")
-    found += ["the box in the chapter does not say what the ledger says" for b in boxes if not same_words(b, claim.statement)]
+    found += [
+        "the box in the chapter does not say what the ledger says"
+        for b in boxes
+        if not same_words(b, claim.statement)
+    ]
     cells = chapter.tagged(f"claim:{claim.id}")
     if not cells:
         found.append(f"no code cell carries the tag claim:{claim.id}")
@@ -166,9 +235,15 @@ def _claim_problems(claim: Claim, chapter: Chapter | None, keys: list[str], root
             found.append(f"the chapter does not cite {key}")
     for item in claim.evidence.get("measured") or []:
         if not any(shows(item["value"], printed(cell)) for cell in cells):
-            found.append(f"no cell tagged claim:{claim.id} prints the value {item['value']} ({item['quantity']})")
+            found.append(
+                f"no cell tagged claim:{claim.id} prints the value {item['value']} ({item['quantity']})"
+            )
     ids = {cell.get("id") for cell in chapter.cells}
-    found += [f"the chapter has no cell {i}" for i in claim.evidence.get("fails outside its assumptions") or [] if i not in ids]
+    found += [
+        f"the chapter has no cell {i}"
+        for i in claim.evidence.get("fails outside its assumptions") or []
+        if i not in ids
+    ]
     return found
 
 
@@ -177,7 +252,9 @@ def _is_proved(label: str, text: str) -> bool:
     match = re.search(rf"^:label: *{re.escape(label)} *$", text, flags=re.M)
     if not match:
         return False
-    following = re.search(r"\{prf:(proof|theorem|lemma|proposition|corollary)\}", text[match.end() :])
+    following = re.search(
+        r"\{prf:(proof|theorem|lemma|proposition|corollary)\}", text[match.end() :]
+    )
     return bool(following) and following[1] == "proof"
 
 

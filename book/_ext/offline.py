@@ -57,7 +57,9 @@ def mathjax_source() -> Path:
     """The folder of MathJax 3 inside the package ``sphinx-mathjax-offline`` (its name has hyphens: it cannot be imported by statement)."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None:
-        raise ModuleNotFoundError("the pages' formulas need the package sphinx-mathjax-offline, which the book's extra installs")
+        raise ModuleNotFoundError(
+            "the pages' formulas need the package sphinx-mathjax-offline, which the book's extra installs"
+        )
     return Path(spec.origin).parent / "static" / "mathjax"
 
 
@@ -67,7 +69,10 @@ def write_mathjax(app):
         return
     source, target = mathjax_source(), Path(app.outdir) / "_static" / MATHJAX_FILE
     text = "/* MathJax 3, Apache License 2.0, https://www.mathjax.org; the parts that this book uses, in one file. */\n"
-    text += "\n".join(re.sub(r"//# sourceMappingURL=.*", "", (source / part).read_text(encoding="utf-8")) for part in MATHJAX_PARTS)
+    text += "\n".join(
+        re.sub(r"//# sourceMappingURL=.*", "", (source / part).read_text(encoding="utf-8"))
+        for part in MATHJAX_PARTS
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_text(encoding="utf-8") != text:
         target.write_text(text, encoding="utf-8")
@@ -79,15 +84,25 @@ def configure_mathjax(app, config):
     """Every component is in the one file, so the loader has nothing to load; the menu is left out."""
     settings = dict(config.mathjax3_config or {})
     settings["loader"] = {"load": []}
-    settings["tex"] = {"packages": {"[+]": ["ams", "newcommand", "configmacros", "noundefined"]}, **settings.get("tex", {})}
-    settings["options"] = {"enableMenu": False, "enableAssistiveMml": True, **settings.get("options", {})}
+    settings["tex"] = {
+        "packages": {"[+]": ["ams", "newcommand", "configmacros", "noundefined"]},
+        **settings.get("tex", {}),
+    }
+    settings["options"] = {
+        "enableMenu": False,
+        "enableAssistiveMml": True,
+        **settings.get("options", {}),
+    }
     config.mathjax3_config = settings
     config.mathjax_path = MATHJAX_FILE
 
 
 def needless(name: str, body: str) -> bool:
     """Whether a page whose content is ``body`` can do without the asset ``name``."""
-    return any(re.search(pattern, name) and not any(mark in body for mark in marks) for pattern, marks in NEEDED_BY.items())
+    return any(
+        re.search(pattern, name) and not any(mark in body for mark in marks)
+        for pattern, marks in NEEDED_BY.items()
+    )
 
 
 def leave_out_needless(app, pagename, templatename, context, doctree):
@@ -125,7 +140,12 @@ def rules(css: str):
 
 def classes(selector: str) -> set[str]:
     """The classes that an element must have, or have around it, for the selector to match."""
-    return set(re.findall(r"\.(-?[A-Za-z_][\w-]*)", re.sub(r":(?:not|is|where|has)\([^)]*\)|\[[^]]*\]", "", selector)))
+    return set(
+        re.findall(
+            r"\.(-?[A-Za-z_][\w-]*)",
+            re.sub(r":(?:not|is|where|has)\([^)]*\)|\[[^]]*\]", "", selector),
+        )
+    )
 
 
 def used_only(css: str, words: set[str]) -> str:
@@ -151,8 +171,19 @@ def used_only(css: str, words: set[str]) -> str:
 
 def words_of_site(outdir: Path) -> set[str]:
     """Every word in the site's pages and scripts; a class that is used anywhere is among them."""
-    texts = [*outdir.rglob("*.html"), *(path for path in outdir.rglob("*.js") if path.name not in ("searchindex.js", Path(MATHJAX_FILE).name))]
-    return {word for path in texts for word in re.findall(r"-?[A-Za-z_][\w-]*", path.read_text(encoding="utf-8"))}
+    texts = [
+        *outdir.rglob("*.html"),
+        *(
+            path
+            for path in outdir.rglob("*.js")
+            if path.name not in ("searchindex.js", Path(MATHJAX_FILE).name)
+        ),
+    ]
+    return {
+        word
+        for path in texts
+        for word in re.findall(r"-?[A-Za-z_][\w-]*", path.read_text(encoding="utf-8"))
+    }
 
 
 def trim_site(app, error):
@@ -169,15 +200,23 @@ def trim_site(app, error):
     for path in static.rglob("*.map"):
         path.unlink()
     for path in static.rglob("*.js"):
-        if path.name != "searchindex.js" and "sourceMappingURL" in (text := path.read_text(encoding="utf-8")):
+        if path.name != "searchindex.js" and "sourceMappingURL" in (
+            text := path.read_text(encoding="utf-8")
+        ):
             path.write_text(re.sub(r"//# sourceMappingURL=.*", "", text), encoding="utf-8")
     words = words_of_site(Path(app.outdir)) - ICON_FONT
-    for path in [*(static / "styles").glob("*.css"), *static.glob("sphinx-design*.css"), *static.glob("mystnb*.css")]:
+    for path in [
+        *(static / "styles").glob("*.css"),
+        *static.glob("sphinx-design*.css"),
+        *static.glob("mystnb*.css"),
+    ]:
         path.write_text(used_only(path.read_text(encoding="utf-8"), words), encoding="utf-8")
 
 
 def setup(app):
-    app.connect("config-inited", configure_mathjax, priority=900)  # after myst-parser has set its classes
+    app.connect(
+        "config-inited", configure_mathjax, priority=900
+    )  # after myst-parser has set its classes
     app.connect("builder-inited", write_mathjax)
     app.connect("html-page-context", leave_out_needless, priority=900)
     app.connect("build-finished", trim_site, priority=900)

@@ -1,4 +1,5 @@
 """`make book`: run the notebooks that are stale, then build the pages. Run again with nothing changed, it does neither."""
+
 from __future__ import annotations
 
 import hashlib
@@ -16,20 +17,36 @@ def main(root: Path = ROOT) -> int:
     cache = cache_dir(root)
     stale = [nb for nb in notebooks(root) if is_stale(nb, cache)]
     stamp, site = root / "_build/.inputs", root / "_build/html/index.html"
-    if not stale and site.exists() and stamp.exists() and stamp.read_text() == inputs_digest(root, cache):
+    if (
+        not stale
+        and site.exists()
+        and stamp.exists()
+        and stamp.read_text() == inputs_digest(root, cache)
+    ):
         print(f"nothing changed: {site.relative_to(root)} is up to date")
         return 0
 
     if stale:
         from run_notebooks import run
 
-        print(f"==> running {len(stale)} of {len(notebooks(root))} notebooks (the others have not changed)", flush=True)
+        print(
+            f"==> running {len(stale)} of {len(notebooks(root))} notebooks (the others have not changed)",
+            flush=True,
+        )
         run(stale, verbose=False, root=root)
         if not report(stale, cache):
             return 1
     print("==> building the pages", flush=True)
     forget(site.parent, root)
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(root), "-n", "-W", "--keep-going", "-q"]
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(root),
+        "-n",
+        "-W",
+        "--keep-going",
+        "-q",
+    ]
     code = subprocess.run(command, cwd=root).returncode
     if code == 0:
         stamp.write_text(inputs_digest(root, cache))
@@ -54,17 +71,39 @@ def report(ran: list[Path], cache: Path) -> bool:
         if run is None or run.raised:
             fine = False
             why = "did not finish" if run is None else "raised an error in " + ", ".join(run.raised)
-            print(f"{notebook.name} {why}; no page is built from it. To see the error: "
-                  f".venv/bin/python -m pytest --nbval --nbval-current-env notebooks/{notebook.name}", file=sys.stderr)
+            print(
+                f"{notebook.name} {why}; no page is built from it. To see the error: "
+                f".venv/bin/python -m pytest --nbval --nbval-current-env notebooks/{notebook.name}",
+                file=sys.stderr,
+            )
         elif run.differing:
-            print(f"{notebook.name}: {len(run.differing)} cells differ from the record; its page says which, `make test` shows how.")
+            print(
+                f"{notebook.name}: {len(run.differing)} cells differ from the record; its page says which, `make test` shows how."
+            )
     return fine
 
 
 def inputs_digest(root: Path, cache: Path) -> str:
     """Names everything the pages are made from: sources, configuration and the runs of this world."""
-    top = [root / f for f in ("_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md", "CITATION.cff")]
-    files = digest_files([*sources(root, "book", "notebooks", "lawrob_utils"), *top, *(cache / "runs").glob("*.json")], root)
+    top = [
+        root / f
+        for f in (
+            "_config.yml",
+            "_toc.yml",
+            "pyproject.toml",
+            "requirements.lock",
+            "CHANGELOG.md",
+            "CITATION.cff",
+        )
+    ]
+    files = digest_files(
+        [
+            *sources(root, "book", "notebooks", "lawrob_utils"),
+            *top,
+            *(cache / "runs").glob("*.json"),
+        ],
+        root,
+    )
     return hashlib.sha256((files + cache.name + sys.version).encode()).hexdigest()
 
 

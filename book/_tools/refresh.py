@@ -1,4 +1,5 @@
 """`make refresh`: run every notebook and store its outputs in it. Byte-identical when nothing changed."""
+
 from __future__ import annotations
 
 import base64
@@ -21,7 +22,9 @@ def recorded(executed: nbformat.NotebookNode) -> str:
     """The notebook as it is stored: outputs without metadata, no trace of the machine or the editor."""
     executed.metadata = nbformat.from_dict(METADATA)
     for cell in executed.cells:
-        cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")})
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
+        )
         for out in cell.get("outputs", []):
             if "metadata" in out:
                 out.metadata = nbformat.from_dict({})
@@ -33,7 +36,9 @@ def recorded(executed: nbformat.NotebookNode) -> str:
 def picture(notebook: nbformat.NotebookNode, cell: str) -> bytes:
     """The PNG that a cell stored."""
     outputs = next(c for c in notebook.cells if c.id == cell).outputs
-    return next(base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.get("data", {}))
+    return next(
+        base64.b64decode(o.data["image/png"]) for o in outputs if "image/png" in o.get("data", {})
+    )
 
 
 def main(root: Path = ROOT, names: list[str] | None = None) -> int:
@@ -51,10 +56,14 @@ def main(root: Path = ROOT, names: list[str] | None = None) -> int:
         if changed:
             notebook.write_text(text, "utf-8")
         # What is now stored is what this run printed: nothing differs any more.
-        dataclasses.replace(last, record=record_digest(notebook), differing=()).save(notebook, cache)
+        dataclasses.replace(last, record=record_digest(notebook), differing=()).save(
+            notebook, cache
+        )
         print(f"{notebook.name}: {'re-recorded' if changed else 'unchanged'}")
         if notebook.stem == "00-preface":  # the README shows the book's first picture
-            (root / "book/law.png").write_bytes(picture(nbformat.read(notebook, as_version=4), "preface-law-fig"))
+            (root / "book/law.png").write_bytes(
+                picture(nbformat.read(notebook, as_version=4), "preface-law-fig")
+            )
     return int(failed)
 
 

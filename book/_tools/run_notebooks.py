@@ -1,4 +1,5 @@
 """Runs notebooks through nbval, two at a time; the conftest beside them stores what they print."""
+
 from __future__ import annotations
 
 import os
@@ -10,9 +11,31 @@ from pathlib import Path
 from runs import ROOT
 
 
-def run(notebooks: Sequence[Path], *, verbose: bool = True, env: Mapping[str, str] | None = None, root: Path = ROOT, python: str = sys.executable) -> int:
+def run(
+    notebooks: Sequence[Path],
+    *,
+    verbose: bool = True,
+    env: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+    python: str = sys.executable,
+) -> int:
     """pytest's exit code: 0 all as recorded, 1 some cell differs or raised. `verbose` shows how the numbers differ."""
     workers = "2" if len(notebooks) > 1 else "0"
-    command = [python, "-m", "pytest", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-q", "-n", workers, "--dist", "loadfile",
-               "--tb=short" if verbose else "--tb=no", *([] if verbose else ["--no-summary"]), *map(str, notebooks)]
+    command = [
+        python,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "-n",
+        workers,
+        "--dist",
+        "loadfile",
+        "--tb=short" if verbose else "--tb=no",
+        *([] if verbose else ["--no-summary"]),
+        *map(str, notebooks),
+    ]
     return subprocess.run(command, cwd=root, env={**os.environ, **(env or {})}).returncode

@@ -6,6 +6,7 @@ change of any of these makes every notebook stale, and a change back finds the o
 
 Read by the notebooks' conftest (which writes runs), the build, the refresh and the Sphinx extension `executed`.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -27,14 +28,25 @@ def notebooks(root: Path = ROOT) -> list[Path]:
 def digest_files(paths: list[Path], root: Path) -> str:
     h = hashlib.sha256()
     for path in sorted(p for p in paths if p.is_file()):
-        h.update(path.relative_to(root).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        h.update(
+            path.relative_to(root).as_posix().encode()
+            + b"\0"
+            + hashlib.sha256(path.read_bytes()).digest()
+        )
     return h.hexdigest()
 
 
 def sources(root: Path, *folders: str) -> list[Path]:
     """Files below the folders, without byte code and editors' leavings."""
-    return [p for f in folders for p in (root / f).rglob("*")
-            if p.is_file() and "__pycache__" not in p.parts and ".ipynb_checkpoints" not in p.parts and not p.name.startswith(".")]
+    return [
+        p
+        for f in folders
+        for p in (root / f).rglob("*")
+        if p.is_file()
+        and "__pycache__" not in p.parts
+        and ".ipynb_checkpoints" not in p.parts
+        and not p.name.startswith(".")
+    ]
 
 
 def mnist_at_hand() -> bool:
@@ -46,6 +58,7 @@ def mnist_at_hand() -> bool:
 
 def fingerprint(root: Path = ROOT, mnist: bool | None = None) -> str:
     """Sixteen hex digits that name the world the notebooks run in."""
+
     def installed(name: str) -> str:
         try:
             return version(name)
@@ -53,7 +66,14 @@ def fingerprint(root: Path = ROOT, mnist: bool | None = None) -> str:
             return "absent"
 
     world = {
-        "files": digest_files([*sources(root, "lawrob_utils", "book/recorded"), root / "requirements.lock", root / "notebooks/conftest.py"], root),
+        "files": digest_files(
+            [
+                *sources(root, "lawrob_utils", "book/recorded"),
+                root / "requirements.lock",
+                root / "notebooks/conftest.py",
+            ],
+            root,
+        ),
         "python": sys.version.split()[0],
         "versions": {name: installed(name) for name in MEASURED_VERSIONS},
         "mnist": mnist_at_hand() if mnist is None else mnist,
@@ -71,14 +91,25 @@ def text_of(outputs: list[dict]) -> list:
     """The part of a cell's outputs that is compared: all but pictures and execution counts."""
     kept = []
     for out in outputs:
-        data = {k: v for k, v in out.get("data", {}).items() if k not in ("image/png", "image/jpeg")}
-        kept.append({"type": out["output_type"], "text": out.get("text"), "data": data, "name": out.get("name")})
+        data = {
+            k: v for k, v in out.get("data", {}).items() if k not in ("image/png", "image/jpeg")
+        }
+        kept.append(
+            {
+                "type": out["output_type"],
+                "text": out.get("text"),
+                "data": data,
+                "name": out.get("name"),
+            }
+        )
     return kept
 
 
 def record_digest(notebook: Path) -> str:
     """Names what a run is compared with: the code cells' sources, metadata and stored outputs. Prose may change freely."""
-    cells = [c for c in json.loads(notebook.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
+    cells = [
+        c for c in json.loads(notebook.read_text("utf-8"))["cells"] if c["cell_type"] == "code"
+    ]
     kept = [[c["source"], c["metadata"], text_of(c["outputs"])] for c in cells]
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -106,7 +137,9 @@ class Run:
     @classmethod
     def read(cls, path: Path) -> Run:
         stored = json.loads(path.read_text("utf-8"))
-        return cls(stored["record"], stored["seconds"], tuple(stored["differing"]), tuple(stored["raised"]))
+        return cls(
+            stored["record"], stored["seconds"], tuple(stored["differing"]), tuple(stored["raised"])
+        )
 
     def save(self, notebook: Path, cache: Path) -> None:
         path = self.path(notebook, cache)

@@ -27,11 +27,18 @@ def chapters(folder: Path) -> list[Path]:
 def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
     """The notebook (nbformat 4 JSON) without the cells tagged `solution` and without outputs; the argument stays as it is."""
     result = copy.deepcopy(notebook)
-    result["cells"] = [c for c in result["cells"] if "solution" not in c["metadata"].get("tags", [])]
+    result["cells"] = [
+        c for c in result["cells"] if "solution" not in c["metadata"].get("tags", [])
+    ]
     for cell in result["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
-    note = {"cell_type": "markdown", "id": "working-copy", "metadata": {}, "source": NOTE.splitlines(keepends=True)}
+    note = {
+        "cell_type": "markdown",
+        "id": "working-copy",
+        "metadata": {},
+        "source": NOTE.splitlines(keepends=True),
+    }
     result["cells"].insert(0, note)
     return result
 
@@ -44,19 +51,25 @@ def write_student_copies(sources: Path, folder: Path) -> list[Path]:
     if not chapters(sources):
         raise ValueError(f"sources = {sources} holds no notebooks named like 01-title.ipynb")
     if folder.resolve() == sources.resolve():
-        raise ValueError(f"folder = {folder} is where the chapters themselves are; give another one")
+        raise ValueError(
+            f"folder = {folder} is where the chapters themselves are; give another one"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for chapter in chapters(sources):
         copied = student_copy(json.loads(chapter.read_text(encoding="utf-8")))
         written.append(folder / chapter.name)
-        written[-1].write_text(json.dumps(copied, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        written[-1].write_text(
+            json.dumps(copied, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     return written
 
 
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Write copies of the notebooks with holes and without solutions.")
+    parser = argparse.ArgumentParser(
+        description="Write copies of the notebooks with holes and without solutions."
+    )
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "_build" / "student")
     folder = parser.parse_args(arguments).folder
     try:

@@ -1,4 +1,5 @@
 """`make test`: every step runs even if one before it failed; the summary at the end says which."""
+
 from __future__ import annotations
 
 import os
@@ -11,8 +12,18 @@ import build
 from run_notebooks import run
 from runs import ROOT, mnist_at_hand, notebooks
 
-UNIT_TESTS = ("tests", "lawrob_utils", "--doctest-modules", "--ignore=tests/pages", "--ignore=tests/benchmarks", "--ignore=tests/oracles",
-              "-n", "2", "--dist", "loadfile")
+UNIT_TESTS = (
+    "tests",
+    "lawrob_utils",
+    "--doctest-modules",
+    "--ignore=tests/pages",
+    "--ignore=tests/benchmarks",
+    "--ignore=tests/oracles",
+    "-n",
+    "2",
+    "--dist",
+    "loadfile",
+)
 
 
 def pytest(*arguments: str) -> int:
@@ -36,13 +47,21 @@ def main() -> int:
     if mnist_at_hand():
         steps["notebooks without MNIST"] = without_mnist
     else:
-        print("MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): what needs it is skipped.")
+        print(
+            "MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): what needs it is skipped."
+        )
     results = {}
     for name, step in steps.items():
         print(f"\n==> {name}", flush=True)
         started = time.monotonic()
         results[name] = (step(), time.monotonic() - started)
-    print("\n" + "\n".join(f"{'passed' if code == 0 else 'FAILED'}  {name} ({seconds:.0f} s)" for name, (code, seconds) in results.items()))
+    print(
+        "\n"
+        + "\n".join(
+            f"{'passed' if code == 0 else 'FAILED'}  {name} ({seconds:.0f} s)"
+            for name, (code, seconds) in results.items()
+        )
+    )
     return int(any(code for code, _ in results.values()))
 
 

@@ -16,7 +16,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NotYet", "Verdict", "array", "call", "checker", "exercise", "function", "known_exercises", "number", "verdict"]
+__all__ = [
+    "NotYet",
+    "Verdict",
+    "array",
+    "call",
+    "checker",
+    "exercise",
+    "function",
+    "known_exercises",
+    "number",
+    "verdict",
+]
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,9 @@ def checker(id: str, *, expects: str) -> Callable[[Callable[[Any], None]], Calla
 
     def register(judge: Callable[[Any], None]) -> Callable[[Any], None]:
         if id in _checkers:
-            raise ValueError(f"id = {id!r} is registered already; every exercise has exactly one checker")
+            raise ValueError(
+                f"id = {id!r} is registered already; every exercise has exactly one checker"
+            )
         _checkers[id] = _Checker(judge, expects)
         return judge
 
@@ -75,9 +88,13 @@ def verdict(id: str, answer: Any) -> Verdict:
     """
     known = known_exercises()
     if id not in known:
-        raise ValueError(f"id = {id!r} is no exercise of this book; the exercises are {', '.join(known)}")
+        raise ValueError(
+            f"id = {id!r} is no exercise of this book; the exercises are {', '.join(known)}"
+        )
     if answer is None or answer is Ellipsis:
-        return Verdict(False, f"There is nothing there yet. The answer should be {_checkers[id].expects}.")
+        return Verdict(
+            False, f"There is nothing there yet. The answer should be {_checkers[id].expects}."
+        )
     try:
         _checkers[id].judge(answer)
     except NotYet as words:
@@ -132,14 +149,18 @@ def number(answer: Any, what: str = "the answer") -> float:
 def array(answer: Any, shape: tuple[int, ...], what: str = "the answer") -> np.ndarray:
     """The answer as a float64 array of the given shape; `NotYet` if it is none or has non-finite entries."""
     if answer is None or answer is Ellipsis:
-        raise NotYet(f"Nothing has been filled in for {what} yet; an array of shape {shape} belongs there.")
+        raise NotYet(
+            f"Nothing has been filled in for {what} yet; an array of shape {shape} belongs there."
+        )
     try:
         values = np.asarray(answer)
         if values.dtype.kind not in "iuf":
             raise TypeError
         values = values.astype(np.float64)
     except Exception:
-        raise NotYet(f"I expected an array of numbers for {what}, but got {_kind(answer)}.") from None
+        raise NotYet(
+            f"I expected an array of numbers for {what}, but got {_kind(answer)}."
+        ) from None
     if values.shape != shape:
         raise NotYet(f"I expected shape {shape} for {what}, but got shape {values.shape}.")
     if not np.isfinite(values).all():
@@ -161,7 +182,9 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     except NotYet:
         raise
     except Exception as problem:
-        raise NotYet(f"Calling the function ended in {type(problem).__name__}: {problem}.") from None
+        raise NotYet(
+            f"Calling the function ended in {type(problem).__name__}: {problem}."
+        ) from None
     if value is None or value is Ellipsis:
         raise NotYet("The function returns nothing yet.")
     return value

@@ -23,7 +23,9 @@ def _half_a_coordinate(answer):
     if math.isclose(spread, right, abs_tol=2e-4):
         return
     near = {
-        math.sqrt(square): "that is the root of the mean of f²; the squared mean of f has to be taken off first",
+        math.sqrt(
+            square
+        ): "that is the root of the mean of f²; the squared mean of f has to be taken off first",
         right**2: "that is the variance; the standard deviation is its root",
         mean: "that is the mean of f, not its spread",
         1.0: "that is the whole coordinate; f is 0 on half of the space",
@@ -31,7 +33,9 @@ def _half_a_coordinate(answer):
     for value, why in near.items():
         if math.isclose(spread, value, abs_tol=2e-3):
             raise NotYet(f"{spread:.4g} is not it: {why}.")
-    raise NotYet(f"{spread:.4g} is not it. You need the mean of max(0, g) and of its square for a standard normal g.")
+    raise NotYet(
+        f"{spread:.4g} is not it. You need the mean of max(0, g) and of its square for a standard normal g."
+    )
 
 
 @checker("isoperimetry-2", expects="a whole number, the dimension")
@@ -47,23 +51,42 @@ def _dimension_for_a_small_coordinate(answer):
         side = " Did you count only one side? |x_1| has two." if outside(d) <= 2e-6 else ""
         raise NotYet(f"In dimension {d:.0f} the probability is still {outside(d):.3g}.{side}")
     if outside(d - 1) <= 1e-6:
-        hint = " You seem to have used the bound." if 2 * math.exp(-(d - 2) * 0.005) > 1e-6 >= 2 * math.exp(-d * 0.005) else ""
-        raise NotYet(f"Dimension {d:.0f} is enough, but so is {d - 1:.0f}; the smallest one is asked for.{hint}")
+        hint = (
+            " You seem to have used the bound."
+            if 2 * math.exp(-(d - 2) * 0.005) > 1e-6 >= 2 * math.exp(-d * 0.005)
+            else ""
+        )
+        raise NotYet(
+            f"Dimension {d:.0f} is enough, but so is {d - 1:.0f}; the smallest one is asked for.{hint}"
+        )
 
 
-@checker("isoperimetry-3", expects="a function constant_of_pictures(c, k, d, Lam) that returns one number")
+@checker(
+    "isoperimetry-3",
+    expects="a function constant_of_pictures(c, k, d, Lam) that returns one number",
+)
 def _constant_of_lipschitz_images(answer):
     f = function(answer, "constant_of_pictures(c, k, d, Lam)")
     for c, k, d, Lam in ((1.0, 3, 12, 1.0), (0.5, 4, 10, 3.0), (2.0, 5, 5, 0.5)):
         given = number(call(f, c, k, d, Lam), f"constant_of_pictures({c}, {k}, {d}, {Lam})")
         T = Lam * np.linalg.qr(np.random.default_rng(d).standard_normal((d, k)))[0]
-        needed = d * np.linalg.eigvalsh(T @ (c / k * np.eye(k)) @ T.T)[-1]  # d·Var of the worst direction, Gaussian v
+        needed = (
+            d * np.linalg.eigvalsh(T @ (c / k * np.eye(k)) @ T.T)[-1]
+        )  # d·Var of the worst direction, Gaussian v
         if math.isclose(given, needed, rel_tol=1e-6):
             continue
         if given < needed:
-            hint = " The map's constant enters squared." if math.isclose(given * Lam, needed, rel_tol=1e-6) else ""
-            raise NotYet(f"For c = {c}, k = {k}, d = {d}, Λ = {Lam} a linear map already needs {needed:.4g}, but you return {given:.4g}.{hint}")
-        raise NotYet(f"For c = {c}, k = {k}, d = {d}, Λ = {Lam} you return {given:.4g}; a smaller constant holds for every map.")
+            hint = (
+                " The map's constant enters squared."
+                if math.isclose(given * Lam, needed, rel_tol=1e-6)
+                else ""
+            )
+            raise NotYet(
+                f"For c = {c}, k = {k}, d = {d}, Λ = {Lam} a linear map already needs {needed:.4g}, but you return {given:.4g}.{hint}"
+            )
+        raise NotYet(
+            f"For c = {c}, k = {k}, d = {d}, Λ = {Lam} you return {given:.4g}; a smaller constant holds for every map."
+        )
 
 
 @checker("isoperimetry-4", expects="a function half_space_spread(d) that returns one number")
@@ -82,7 +105,9 @@ def _distance_of_corners_to_a_half_space(answer):
             hint = " That is the distance to the corners in the half space; the half space itself is nearer."
         elif math.isclose(given, right * math.sqrt(d), rel_tol=1e-6):
             hint = " You return √d times the spread."
-        raise NotYet(f"Over all {2**d} corners in dimension {d} the standard deviation is {right:.4g}, but you return {given:.4g}.{hint}")
+        raise NotYet(
+            f"Over all {2**d} corners in dimension {d} the standard deviation is {right:.4g}, but you return {given:.4g}.{hint}"
+        )
 
 
 @checker("isoperimetry-5", expects="a function best_direction(X) that returns a unit vector")
@@ -99,8 +124,19 @@ def _direction_of_largest_spread(answer):
         d = X.shape[1]
         u = array(call(f, X.copy()), (d,), f"the direction for {name}")
         if not math.isclose(float(np.linalg.norm(u)), 1, abs_tol=1e-6):
-            raise NotYet(f"For {name} your vector has length {np.linalg.norm(u):.4g}; a unit vector is asked for.")
-        best, given = float(np.linalg.eigvalsh(np.cov(X.T, bias=True))[-1]) ** 0.5, float((X @ u).std())
+            raise NotYet(
+                f"For {name} your vector has length {np.linalg.norm(u):.4g}; a unit vector is asked for."
+            )
+        best, given = (
+            float(np.linalg.eigvalsh(np.cov(X.T, bias=True))[-1]) ** 0.5,
+            float((X @ u).std()),
+        )
         if given < best * (1 - 1e-6):
-            hint = " Have the points been centred?" if name.endswith("shifted") or name.startswith("two") else ""
-            raise NotYet(f"For {name} the spread along your vector is {given:.4g}, but another direction has {best:.4g}.{hint}")
+            hint = (
+                " Have the points been centred?"
+                if name.endswith("shifted") or name.startswith("two")
+                else ""
+            )
+            raise NotYet(
+                f"For {name} the spread along your vector is {given:.4g}, but another direction has {best:.4g}.{hint}"
+            )

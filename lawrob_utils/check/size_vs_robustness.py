@@ -17,7 +17,16 @@ def _parameters_of_a_convolutional_network(answer):
     count = function(answer, "n_parameters(s)")
     for s in (1, 2, 3, 8):
         given = number(call(count, s), f"n_parameters({s})")
-        shapes = [(5, 5, 1, 2 * s), (2 * s,), (5, 5, 2 * s, 4 * s), (4 * s,), (7 * 7 * 4 * s, 64 * s), (64 * s,), (64 * s, 10), (10,)]
+        shapes = [
+            (5, 5, 1, 2 * s),
+            (2 * s,),
+            (5, 5, 2 * s, 4 * s),
+            (4 * s,),
+            (7 * 7 * 4 * s, 64 * s),
+            (64 * s,),
+            (64 * s, 10),
+            (10,),
+        ]
         right = sum(np.empty(shape, dtype=np.uint8).size for shape in shapes)
         if given == right:
             continue
@@ -29,20 +38,28 @@ def _parameters_of_a_convolutional_network(answer):
             hint = " The biases are missing."
         elif given > right and (given - right) % (64 * s * 4 * s) == 0:
             hint = " How large is the image after two poolings?"
-        raise NotYet(f"At scale {s} you count {given:.0f} parameters, which is not the number.{hint}")
+        raise NotYet(
+            f"At scale {s} you count {given:.0f} parameters, which is not the number.{hint}"
+        )
 
 
 @checker("size-2", expects="a number of bits")
 def _bits_of_a_support(answer):
     bits = number(answer, "the number of bits")
     M, s = 10**6, 10**4
-    exact = math.fsum(math.log2((M - s + k) / k) for k in range(1, s + 1))  # (M choose s) as a product
+    exact = math.fsum(
+        math.log2((M - s + k) / k) for k in range(1, s + 1)
+    )  # (M choose s) as a product
     if abs(bits - exact * math.log(2)) < 5:
         raise NotYet("That is in units of the natural logarithm; bits are asked for.")
     if abs(bits - s * math.log2(M)) < 5:
-        raise NotYet("That names the weights one after another, in an order; which ones they are needs no order.")
+        raise NotYet(
+            "That names the weights one after another, in an order; which ones they are needs no order."
+        )
     if abs(bits - exact) > 1.5:
-        raise NotYet(f"{bits:.6g} bits is not it. How many sets of 10 000 out of 1 000 000 are there?")
+        raise NotYet(
+            f"{bits:.6g} bits is not it. How many sets of 10 000 out of 1 000 000 are there?"
+        )
 
 
 @checker("size-3", expects="a number c")
@@ -51,9 +68,13 @@ def _constant_of_smooth_bumps(answer):
     t = np.linspace(0, 1, 2_000_001)
     right = 2 * float(np.abs(np.diff((1 - t**2) ** 2)).max() / (t[1] - t[0]))
     if abs(c - 2) < 1e-3:
-        raise NotYet("c = 2 is the constant of cones; a smooth bump of the same height and width must be steeper somewhere.")
+        raise NotYet(
+            "c = 2 is the constant of cones; a smooth bump of the same height and width must be steeper somewhere."
+        )
     if abs(c - right / 2) < 1e-3:
-        raise NotYet("That is the steepest slope of t -> (1 - t²)²; remember that t is the distance over δ/2.")
+        raise NotYet(
+            "That is the steepest slope of t -> (1 - t²)²; remember that t is the distance over δ/2."
+        )
     if abs(c - right) > 1e-3:
         raise NotYet(f"c = {c:.4g} is not it. Where is the profile (1 - t²)² steepest?")
 
@@ -69,13 +90,20 @@ def _decode_one_number(answer):
         result = call(decode, int(text, 2), n, d, b)
         if not isinstance(result, tuple) or len(result) != 2:
             raise NotYet("decode should return two things: the centres (n, d) and the signs (n,).")
-        centres, labels = array(result[0], (n, d), "the centres"), array(result[1], (n,), "the signs")
+        centres, labels = (
+            array(result[0], (n, d), "the centres"),
+            array(result[1], (n,), "the signs"),
+        )
         if np.array_equal(labels, signs):
             raise NotYet("Your labels are 0 and 1; the digit 0 stands for the label -1.")
         if not np.array_equal(labels, 2.0 * signs - 1):
-            raise NotYet(f"For n, d, b = {n}, {d}, {b} the labels are wrong; they are the last n digits.")
+            raise NotYet(
+                f"For n, d, b = {n}, {d}, {b} the labels are wrong; they are the last n digits."
+            )
         if np.abs(centres - (2 * steps / (2**b - 1) - 1)).max() > 1e-12:
-            raise NotYet(f"For n, d, b = {n}, {d}, {b} the centres are wrong; the whole numbers 0 ... 2^b - 1 stand for -1 ... 1.")
+            raise NotYet(
+                f"For n, d, b = {n}, {d}, {b} the centres are wrong; the whole numbers 0 ... 2^b - 1 stand for -1 ... 1."
+            )
 
 
 @checker("size-5", expects="a whole number P")
@@ -90,7 +118,14 @@ def _coordinates_for_ten_per_cent(answer):
     if P != int(P):
         raise NotYet(f"P = {P:g} is not a whole number of coordinates; round up.")
     if not close_enough(int(P)):
-        raise NotYet(f"At P = {P:.0f} the linear fit is still more than 10 % above the law's scale.")
+        raise NotYet(
+            f"At P = {P:.0f} the linear fit is still more than 10 % above the law's scale."
+        )
     if P > right:
-        hint = " Compare square roots, not squares." if P == next(p for p in range(n + 2, 10_000) if Fraction(p, p - n - 1) <= Fraction(11, 10)) else ""
+        hint = (
+            " Compare square roots, not squares."
+            if P
+            == next(p for p in range(n + 2, 10_000) if Fraction(p, p - n - 1) <= Fraction(11, 10))
+            else ""
+        )
         raise NotYet(f"P = {P:.0f} is enough, but a smaller one is too.{hint}")

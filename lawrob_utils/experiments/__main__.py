@@ -12,15 +12,35 @@ from .registry import Experiment, find, names
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; the exit status is 0, 1 (rows failed, disk full, …), 2 (a wrong argument) or 130 (Ctrl-C)."""
-    parser = argparse.ArgumentParser(prog="python -m lawrob_utils.experiments", description="Run an experiment of the book again, or a larger one.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lawrob_utils.experiments",
+        description="Run an experiment of the book again, or a larger one.",
+    )
     parser.add_argument("name", help=f"list, or one of: {', '.join(names())}")
-    parser.add_argument("--preset", default="quick", help="quick (seconds; the default) or full (the recorded one)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, one thread each")
-    parser.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, e.g. tcp://host:8786, or local to start one with N workers")
+    parser.add_argument(
+        "--preset", default="quick", help="quick (seconds; the default) or full (the recorded one)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes, one thread each"
+    )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="a Dask scheduler, e.g. tcp://host:8786, or local to start one with N workers",
+    )
     parser.add_argument("--device", default="cpu", help=" or ".join(DEVICES))
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    parser.add_argument("--regrid", action="store_true", help="with --resume: keep the rows of a record whose grid has changed since")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the record goes (full: book/recorded/NAME; quick: nowhere)")
+    parser.add_argument(
+        "--regrid",
+        action="store_true",
+        help="with --resume: keep the rows of a record whose grid has changed since",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="where the record goes (full: book/recorded/NAME; quick: nowhere)",
+    )
     options = parser.parse_args(arguments)
     kept = ""
     try:
@@ -33,12 +53,24 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         experiment = find(options.name)
         experiment.grid(options.preset)
-        folder = options.out or (None if options.preset == "quick" else Path("book/recorded") / experiment.name)
+        folder = options.out or (
+            None if options.preset == "quick" else Path("book/recorded") / experiment.name
+        )
         if options.regrid and not options.resume:
             raise ValueError("--regrid has no meaning without --resume")
-        kept = "" if folder is None or experiment.whole else "\nThe finished rows are kept: the same command with --resume goes on."
+        kept = (
+            ""
+            if folder is None or experiment.whole
+            else "\nThe finished rows are kept: the same command with --resume goes on."
+        )
         rows = experiment.run(
-            options.preset, folder, jobs=options.jobs, dask=options.dask, device=options.device, resume=options.resume, regrid=options.regrid
+            options.preset,
+            folder,
+            jobs=options.jobs,
+            dask=options.dask,
+            device=options.device,
+            resume=options.resume,
+            regrid=options.regrid,
         )
     except KeyboardInterrupt:
         print(f"stopped{kept}", file=sys.stderr)
@@ -58,7 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _described(experiment: Experiment) -> str:
     sizes = "; ".join(
-        f"{preset}: " + ", ".join(filter(None, (_rows(experiment.size(preset)), _minutes(experiment.minutes.get(preset)))))
+        f"{preset}: "
+        + ", ".join(
+            filter(None, (_rows(experiment.size(preset)), _minutes(experiment.minutes.get(preset))))
+        )
         for preset in experiment.presets
     )
     needs = f"; needs {' and '.join(experiment.needs)}" if experiment.needs else ""

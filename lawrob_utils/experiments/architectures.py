@@ -33,10 +33,24 @@ SIDE, PATCH, HEADS = 8, 2, 4
 ARCHITECTURES = ("two-layer", "deep MLP", "convnet", "transformer")
 METHODS = ("plain", "gradient penalty", "adversarial")
 RADII = (0.1, 0.25, 0.5)
-PENALTY, RADIUS, RATE = 0.01, 0.25, {"two-layer": 0.01, "deep MLP": 0.003, "convnet": 0.003, "transformer": 0.003}
+PENALTY, RADIUS, RATE = (
+    0.01,
+    0.25,
+    {"two-layer": 0.01, "deep MLP": 0.003, "convnet": 0.003, "transformer": 0.003},
+)
 
 
-def row(*, rng: np.random.Generator, device: str = "cpu", architecture: str, P: int, method: str, seed: int, epochs: int, attacked: int) -> dict[str, object]:
+def row(
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+    architecture: str,
+    P: int,
+    method: str,
+    seed: int,
+    epochs: int,
+    attacked: int,
+) -> dict[str, object]:
     """One net of about P parameters: its error, its Lipschitz constant from below and, where there is a bound, from above, its robust accuracy.
 
     The data depend on seed alone; initial weights, batches and starts are drawn from rng. lower_box, lower_10, lower_100 are slopes witnessed in the cube
@@ -63,7 +77,10 @@ def row(*, rng: np.random.Generator, device: str = "cpu", architecture: str, P: 
         found, upper = _both_sides(architecture, layers, starts)
         anywhere = max(anywhere, found)
     settings: dict[str, Any] = {"steps": 20, "restarts": 2, "clip": (0.0, 1.0)}
-    train_at, test_at = (np.asarray(robust_accuracy(f, Z[:attacked], c[:attacked], RADII, rng=rng, **settings)) for Z, c in ((X, y), (Xt, yt)))
+    train_at, test_at = (
+        np.asarray(robust_accuracy(f, Z[:attacked], c[:attacked], RADII, rng=rng, **settings))
+        for Z, c in ((X, y), (Xt, yt))
+    )
     gradients = _gradients(f, Xt[:attacked])
     return {
         "parameters": net.n_parameters, "epochs_used": used, "mse": _digits(mse), "eps": _digits(1 - (1 - SHARE) ** 2 - mse),
@@ -103,7 +120,9 @@ def sizes(architecture: str, P: int) -> tuple[int, ...]:
         found = (max(1, round((np.sqrt(36**2 + 64 * (P - 1)) - 36) / 32 / HEADS)) * HEADS,)
     got = Net(architecture, found).n_parameters
     if abs(got - P) > 0.03 * P:
-        raise ValueError(f"P = {P}: the nearest {architecture} has {got} parameters, more than 3 % off; choose another P")
+        raise ValueError(
+            f"P = {P}: the nearest {architecture} has {got} parameters, more than 3 % off; choose another P"
+        )
     return found
 
 
@@ -123,13 +142,33 @@ class Net:
     def __post_init__(self) -> None:
         if self.architecture in ("two-layer", "deep MLP"):
             chain = (SIDE**2, *self.widths, 1)
-            shapes: list[tuple[int, ...]] = [s for a, b in zip(chain, chain[1:], strict=False) for s in ((b, a), (b,))]
+            shapes: list[tuple[int, ...]] = [
+                s for a, b in zip(chain, chain[1:], strict=False) for s in ((b, a), (b,))
+            ]
         elif self.architecture == "convnet":
             c, h = self.widths
-            shapes = [(c, 1, 3, 3), (c,), (2 * c, c, 3, 3), (2 * c,), (h, SIDE**2 // 2 * c), (h,), (1, h), (1,)]
+            shapes = [
+                (c, 1, 3, 3),
+                (c,),
+                (2 * c, c, 3, 3),
+                (2 * c,),
+                (h, SIDE**2 // 2 * c),
+                (h,),
+                (1, h),
+                (1,),
+            ]
         else:
             (m,) = self.widths
-            block: list[tuple[int, ...]] = [(3 * m, m), (3 * m,), (m, m), (m,), (2 * m, m), (2 * m,), (m, 2 * m), (m,)]
+            block: list[tuple[int, ...]] = [
+                (3 * m, m),
+                (3 * m,),
+                (m, m),
+                (m,),
+                (2 * m, m),
+                (2 * m,),
+                (m, 2 * m),
+                (m,),
+            ]
             shapes = [(m, PATCH**2), (m,), ((SIDE // PATCH) ** 2, m), *block, *block, (1, m), (1,)]
         object.__setattr__(self, "shapes", tuple(shapes))
 
@@ -141,7 +180,10 @@ class Net:
     def initial_weights(self, rng: np.random.Generator) -> list[ndarray]:
         """Matrices and kernels N(0, 2/inputs) (transformer: N(0, 1/inputs), positions N(0, ¼)), biases 0."""
         gain = 1.0 if self.architecture == "transformer" else 2.0
-        weights = [np.zeros(s) if len(s) == 1 else rng.standard_normal(s) * np.sqrt(gain / np.prod(s[1:])) for s in self.shapes]
+        weights = [
+            np.zeros(s) if len(s) == 1 else rng.standard_normal(s) * np.sqrt(gain / np.prod(s[1:]))
+            for s in self.shapes
+        ]
         if self.architecture == "transformer":
             weights[2] = 0.5 * rng.standard_normal(self.shapes[2])
         return weights
@@ -166,7 +208,9 @@ class Net:
         def transformer(x):
             E, e, positions, *blocks, R, r = weights
             side = SIDE // PATCH
-            tokens = x.view(-1, side, PATCH, side, PATCH).transpose(2, 3).reshape(-1, side**2, PATCH**2)
+            tokens = (
+                x.view(-1, side, PATCH, side, PATCH).transpose(2, 3).reshape(-1, side**2, PATCH**2)
+            )
             h = F.linear(tokens, E, e) + positions
             for at in (0, 8):
                 A, a, B, b, C, c, D, d = blocks[at : at + 8]
@@ -176,29 +220,55 @@ class Net:
                 h = h + F.linear(F.gelu(F.linear(h, C, c)), D, d)
             return F.linear(h.mean(dim=1), R, r)[:, 0]
 
-        return {"convnet": convolutional, "transformer": transformer}.get(self.architecture, fully_connected)
+        return {"convnet": convolutional, "transformer": transformer}.get(
+            self.architecture, fully_connected
+        )
 
     def layers(self, weights: list[ndarray]) -> tuple[tuple[ndarray, ndarray], ...]:
         """The ReLU nets as a chain of matrices and biases; a convolution becomes the matrix it is. Raises ValueError for the transformer."""
         if self.architecture == "transformer":
-            raise ValueError("architecture = 'transformer'; attention is no chain of matrices and ReLUs")
+            raise ValueError(
+                "architecture = 'transformer'; attention is no chain of matrices and ReLUs"
+            )
         if self.architecture != "convnet":
             return tuple(zip(weights[::2], weights[1::2], strict=True))
         K1, b1, K2, b2, *rest = weights
         half = SIDE // 2
         first, second = _as_matrix(K1, SIDE, 1), _as_matrix(K2, SIDE, 2)
-        return (first, np.repeat(b1, SIDE**2)), (second, np.repeat(b2, half**2)), tuple(rest[:2]), tuple(rest[2:])  # type: ignore[return-value]
+        return (
+            (first, np.repeat(b1, SIDE**2)),
+            (second, np.repeat(b2, half**2)),
+            tuple(rest[:2]),
+            tuple(rest[2:]),
+        )  # type: ignore[return-value]
 
 
-def _as_matrix(kernel: Float[ndarray, "out in 3 3"], side: int, stride: int) -> Float[ndarray, "rows columns"]:
+def _as_matrix(
+    kernel: Float[ndarray, "out in 3 3"], side: int, stride: int
+) -> Float[ndarray, "rows columns"]:
     """The matrix of a 3×3 convolution with zero padding on images of side×side, channel by channel."""
     from .._torch import torch
 
-    units = torch.eye(kernel.shape[1] * side**2, dtype=torch.float64).view(-1, kernel.shape[1], side, side)
-    return torch.nn.functional.conv2d(units, torch.tensor(kernel), padding=1, stride=stride).flatten(1).T.numpy()
+    units = torch.eye(kernel.shape[1] * side**2, dtype=torch.float64).view(
+        -1, kernel.shape[1], side, side
+    )
+    return (
+        torch.nn.functional.conv2d(units, torch.tensor(kernel), padding=1, stride=stride)
+        .flatten(1)
+        .T.numpy()
+    )
 
 
-def train(net: Net, X: ndarray, y: ndarray, method: str, *, rng: np.random.Generator, epochs: int, device: str = "cpu") -> tuple[list[ndarray], int]:
+def train(
+    net: Net,
+    X: ndarray,
+    y: ndarray,
+    method: str,
+    *,
+    rng: np.random.Generator,
+    epochs: int,
+    device: str = "cpu",
+) -> tuple[list[ndarray], int]:
     """Weights after Adam on batches of 100 (float32, cosine² step sizes), and the epochs used: it stops once the training error is 0.02.
 
     Minimised is the squared error; with "gradient penalty" plus 0.01·‖∇f(x_i)‖², with "adversarial" at the end of two PGD steps of ℓ2 radius 0.25.
@@ -206,7 +276,10 @@ def train(net: Net, X: ndarray, y: ndarray, method: str, *, rng: np.random.Gener
     from .._torch import torch
 
     check.one_of(method, "method", METHODS)
-    weights = [torch.tensor(w, dtype=torch.float32, device=device, requires_grad=True) for w in net.initial_weights(rng)]
+    weights = [
+        torch.tensor(w, dtype=torch.float32, device=device, requires_grad=True)
+        for w in net.initial_weights(rng)
+    ]
     f = net.function(weights)
     Xt, yt = (torch.tensor(v, dtype=torch.float32, device=device) for v in (X, y))
     batches = -(-len(X) // 100)
@@ -227,7 +300,11 @@ def train(net: Net, X: ndarray, y: ndarray, method: str, *, rng: np.random.Gener
         out = f(x)
         loss = (out - target).square().mean()
         if method == "gradient penalty":
-            loss = loss + PENALTY * torch.autograd.grad(out.sum(), x, create_graph=True)[0].square().sum(dim=1).mean()
+            loss = (
+                loss
+                + PENALTY
+                * torch.autograd.grad(out.sum(), x, create_graph=True)[0].square().sum(dim=1).mean()
+            )
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -249,7 +326,14 @@ def _moved(f: Callable, x, target, radius: float):
     return moved
 
 
-def steepest(f: Callable, starts: Float[ndarray, "m d"], wide: float, rng: np.random.Generator, *, steps: int = 60) -> float:
+def steepest(
+    f: Callable,
+    starts: Float[ndarray, "m d"],
+    wide: float,
+    rng: np.random.Generator,
+    *,
+    steps: int = 60,
+) -> float:
     """The largest slope |f(x + ρv) − f(x − ρv)|/(2ρ) met on paths that climb it in the cube [½ − wide/2, ½ + wide/2]^d: a lower bound of Lip(f) there.
 
     v is the direction of ∇f(x); the derivative of the slope in x is the difference of the two gradients over 2ρ. ρ falls from 0.3 to 0.001 times wide, so that
@@ -304,7 +388,9 @@ def _both_sides(architecture: str, layers: tuple, starts: ndarray) -> tuple[floa
         return bracket.lower, bracket.upper
     found = deep_ascent(layers, starts, steps=60).value
     matrices = [W for W, _ in layers]
-    return found, deep_certificate(matrices, steps=30) if architecture == "deep MLP" else spectral_bound(matrices)
+    return found, deep_certificate(
+        matrices, steps=30
+    ) if architecture == "deep MLP" else spectral_bound(matrices)
 
 
 @dataclass(frozen=True)
@@ -324,10 +410,31 @@ def _down(value: float) -> float:
 
 PARAMETERS = (4673, 17537)
 FULL = (
-    {"seed": (0, 1, 2), "P": PARAMETERS, "architecture": ARCHITECTURES, "method": ("plain",), "epochs": (300,), "attacked": (200,)},
-    {"seed": (0, 1, 2), "P": PARAMETERS[:1], "architecture": ARCHITECTURES, "method": METHODS[1:], "epochs": (150,), "attacked": (200,)},
+    {
+        "seed": (0, 1, 2),
+        "P": PARAMETERS,
+        "architecture": ARCHITECTURES,
+        "method": ("plain",),
+        "epochs": (300,),
+        "attacked": (200,),
+    },
+    {
+        "seed": (0, 1, 2),
+        "P": PARAMETERS[:1],
+        "architecture": ARCHITECTURES,
+        "method": METHODS[1:],
+        "epochs": (150,),
+        "attacked": (200,),
+    },
 )
-QUICK = {"seed": (0,), "P": PARAMETERS[:1], "architecture": ARCHITECTURES, "method": ("plain",), "epochs": (4,), "attacked": (30,)}
+QUICK = {
+    "seed": (0,),
+    "P": PARAMETERS[:1],
+    "architecture": ARCHITECTURES,
+    "method": ("plain",),
+    "epochs": (4,),
+    "attacked": (30,),
+}
 
 EXPERIMENT = Experiment(
     name="architectures",

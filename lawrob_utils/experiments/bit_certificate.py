@@ -23,7 +23,16 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .. import data
-from ..fewbits import Activation, FewBitNet, anneal_signs, fit_few_bits, improve_signs, levels, quantize, rounded
+from ..fewbits import (
+    Activation,
+    FewBitNet,
+    anneal_signs,
+    fit_few_bits,
+    improve_signs,
+    levels,
+    quantize,
+    rounded,
+)
 from ..law import bit_certificate, enumerative_bits
 from ..lipschitz import Bracket
 from ..memorizers import Bumps
@@ -53,12 +62,54 @@ def grid(sizes: tuple[tuple[int, int], ...]) -> tuple[dict, ...]:
     for n, d in sizes:
         k, one = max(2, round(1.6 * n / d)), {"n": (n,), "d": (d,)}
         mappings += [
-            one | {"method": ("linear",), "k": (1,), "bits": (1,), "smooth": (0.0,), "prune": (0.0, 0.5, 0.8, 0.9, 0.95)},
-            one | {"method": ("bumps",), "k": (n,), "bits": (2, 3, 4), "smooth": (0.0,), "prune": (0.0,)},
-            one | {"method": ("annealed",), "k": (1, 2, 4, 8, 16), "bits": (1,), "smooth": (0.0,), "prune": (0.0,)},
-            one | {"method": ("rounded relu",), "k": (k,), "bits": (8, 5, 4, 3, 2, 1), "smooth": (0.0,), "prune": (0.0,)},
-            one | {"method": ("relu", "abs"), "k": (k,), "smooth": (0.0, 3.0), "bits": (1, 2, 3, 4), "prune": (0.0,)},
-            one | {"method": ("relu", "abs"), "k": (k,), "bits": (1,), "smooth": (3.0,), "prune": (0.7,)},
+            one
+            | {
+                "method": ("linear",),
+                "k": (1,),
+                "bits": (1,),
+                "smooth": (0.0,),
+                "prune": (0.0, 0.5, 0.8, 0.9, 0.95),
+            },
+            one
+            | {
+                "method": ("bumps",),
+                "k": (n,),
+                "bits": (2, 3, 4),
+                "smooth": (0.0,),
+                "prune": (0.0,),
+            },
+            one
+            | {
+                "method": ("annealed",),
+                "k": (1, 2, 4, 8, 16),
+                "bits": (1,),
+                "smooth": (0.0,),
+                "prune": (0.0,),
+            },
+            one
+            | {
+                "method": ("rounded relu",),
+                "k": (k,),
+                "bits": (8, 5, 4, 3, 2, 1),
+                "smooth": (0.0,),
+                "prune": (0.0,),
+            },
+            one
+            | {
+                "method": ("relu", "abs"),
+                "k": (k,),
+                "smooth": (0.0, 3.0),
+                "bits": (1, 2, 3, 4),
+                "prune": (0.0,),
+            },
+            one
+            | {
+                "method": ("relu", "abs"),
+                "k": (k,),
+                "bits": (1,),
+                "smooth": (3.0,),
+                "prune": (0.7,),
+            },
         ]
     return tuple(mappings)
 
@@ -72,7 +123,11 @@ class Record:
 
     def select(self, **conditions: object) -> tuple[dict, ...]:
         """The rows in which every named column has the given value."""
-        return tuple(row for row in self.table if all(row[name] == value for name, value in conditions.items()))
+        return tuple(
+            row
+            for row in self.table
+            if all(row[name] == value for name, value in conditions.items())
+        )
 
 
 def sample(n: int, d: int) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
@@ -81,7 +136,9 @@ def sample(n: int, d: int) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
     return data.sphere(n, d, rng), data.random_signs(n, rng)
 
 
-def measure(*, rng: np.random.Generator | None = None, device: str = "cpu", n: int, d: int, **parameters) -> dict:
+def measure(
+    *, rng: np.random.Generator | None = None, device: str = "cpu", n: int, d: int, **parameters
+) -> dict:
     """One row of the table; the other parameters are the fields of `Row`. Fewer than 1000 points are a try, with fewer steps.
 
     `certified` uses the plain code, `certified_occam` the one that first tells how often each symbol occurs; both pay `ROW_BITS` more.
@@ -90,11 +147,25 @@ def measure(*, rng: np.random.Generator | None = None, device: str = "cpu", n: i
     """
     row, quick = Row(**parameters), n < 1000
     X, y = sample(n, d)
-    rng = np.random.default_rng([SEED, n, d, *row.method.encode(), row.k, row.bits, int(row.smooth * 100), int(row.prune * 100)])
+    rng = np.random.default_rng(
+        [
+            SEED,
+            n,
+            d,
+            *row.method.encode(),
+            row.k,
+            row.bits,
+            int(row.smooth * 100),
+            int(row.prune * 100),
+        ]
+    )
     kept = ""
     if row.method == "linear":
         values, bracket, symbols = _linear(row, X, y)
-        plain, occam = len(symbols), enumerative_bits(symbols, (-1, 1) if row.prune == 0 else (-1, 0, 1))
+        plain, occam = (
+            len(symbols),
+            enumerative_bits(symbols, (-1, 1) if row.prune == 0 else (-1, 0, 1)),
+        )
         plain = occam if row.prune else plain
     elif row.method == "bumps":
         values, bracket, plain, occam = _bumps(row, X, y)
@@ -104,13 +175,24 @@ def measure(*, rng: np.random.Generator | None = None, device: str = "cpu", n: i
         values, bracket = coarse.predict(X), coarse.lipschitz()
     else:
         if row.method == "annealed":
-            found = improve_signs(anneal_signs(X, y, row.k, rng=rng, sweeps=50 if quick else 1500), X, y)
+            found = improve_signs(
+                anneal_signs(X, y, row.k, rng=rng, sweeps=50 if quick else 1500), X, y
+            )
             kept = base64.b64encode(np.packbits(found.symbols > 0).tobytes()).decode()
         else:
-            act: Activation = "abs" if check.one_of(row.method, "method", ("relu", "abs")) == "abs" else "relu"
+            act: Activation = (
+                "abs" if check.one_of(row.method, "method", ("relu", "abs")) == "abs" else "relu"
+            )
             settings = {"bits": row.bits, "steps": 60 if quick else 800}
-            found = fit_few_bits(X, y, row.k, rng=rng, activation=act, smooth=row.smooth, prune=row.prune, **settings)
-        values, bracket, plain, occam = found.predict(X), found.lipschitz(X[:128]), found.bits, found.entropy_bits
+            found = fit_few_bits(
+                X, y, row.k, rng=rng, activation=act, smooth=row.smooth, prune=row.prune, **settings
+            )
+        values, bracket, plain, occam = (
+            found.predict(X),
+            found.lipschitz(X[:128]),
+            found.bits,
+            found.entropy_bits,
+        )
     return {
         "parameters": _parameters(row, n, d), "plain_bits": plain, "entropy_bits": occam,
         "correlation": round(float(np.corrcoef(values, y)[0, 1]), 4),
@@ -131,7 +213,12 @@ def _bumps(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, int, int
     """A cone of height y_i on each rounded point; the radius follows from the centres, and the class may depend on the labels."""
     codes = quantize(X, row.bits)
     f = Bumps(codes / np.linalg.norm(codes, axis=1, keepdims=True), y)
-    return f.predict(X), f.lipschitz(), row.bits * codes.size, enumerative_bits(codes, levels(row.bits))
+    return (
+        f.predict(X),
+        f.lipschitz(),
+        row.bits * codes.size,
+        enumerative_bits(codes, levels(row.bits)),
+    )
 
 
 def _parameters(row: Row, n: int, d: int) -> int:
@@ -150,7 +237,11 @@ def load(folder: Path | None = None) -> Record:
     Raises FileNotFoundError, naming the command that makes it, if there is none.
     """
     table = EXPERIMENT.load(folder)
-    nets = {(row["n"], row["d"], row["k"]): _unpacked(row["d"], row["k"], row.pop("net")) for row in table if row["net"]}
+    nets = {
+        (row["n"], row["d"], row["k"]): _unpacked(row["d"], row["k"], row.pop("net"))
+        for row in table
+        if row["net"]
+    }
     return Record(tuple(table), nets)
 
 
@@ -158,7 +249,13 @@ def _unpacked(d: int, k: int, text: str) -> FewBitNet:
     """One bit a weight: the rows q_1, …, q_k and then q_0."""
     bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     q = np.unpackbits(bits)[: (k + 1) * d].reshape(k + 1, d).astype(np.int64) * 2 - 1
-    return FewBitNet(q[:k], levels(1), "abs", q[k], name=f"one-bit net of {k} absolute values and a linear neuron")
+    return FewBitNet(
+        q[:k],
+        levels(1),
+        "abs",
+        q[k],
+        name=f"one-bit net of {k} absolute values and a linear neuron",
+    )
 
 
 EXPERIMENT = Experiment(

@@ -33,7 +33,16 @@ BATCH = {"mnist": 128, "digits": 32}
 PRECISION: dict[str, Precision] = {"mnist": "bfloat16", "digits": "float32"}
 
 
-def row(*, rng: np.random.Generator, device: str = "cpu", data_set: str, scale: int, warmup: float, epochs: int, seed: int) -> dict[str, object]:
+def row(
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+    data_set: str,
+    scale: int,
+    warmup: float,
+    epochs: int,
+    seed: int,
+) -> dict[str, object]:
     """One net of the given scale, trained for so many epochs and attacked on all test images and on fixed training images.
 
     natural_* and robust_* are shares of images classified correctly, as they are and under PGD (20 steps from each of 2 random starts) in the
@@ -60,9 +69,29 @@ def row(*, rng: np.random.Generator, device: str = "cpu", data_set: str, scale: 
     predicted = net.classify(test)
     share = float(np.bincount(predicted, minlength=10).max() / len(test))
     stand = standing(module, test, test_labels, eps, STEPS, RESTARTS, rng, precision)
-    stand_train = standing(module, train[some_train], train_labels[some_train], eps, STEPS, RESTARTS, rng, precision)
-    harder = standing(module, test[some_test], test_labels[some_test], eps, 2 * STEPS, 2 * RESTARTS, rng, precision)
-    one_step = pgd(module, test[some_test], test_labels[some_test], eps, "linf", steps=1, step_size=eps, clip=(0, 1))
+    stand_train = standing(
+        module, train[some_train], train_labels[some_train], eps, STEPS, RESTARTS, rng, precision
+    )
+    harder = standing(
+        module,
+        test[some_test],
+        test_labels[some_test],
+        eps,
+        2 * STEPS,
+        2 * RESTARTS,
+        rng,
+        precision,
+    )
+    one_step = pgd(
+        module,
+        test[some_test],
+        test_labels[some_test],
+        eps,
+        "linf",
+        steps=1,
+        step_size=eps,
+        clip=(0, 1),
+    )
     return {
         "parameters": net.n_parameters,
         "natural_train": _round((net.classify(train[some_train]) == train_labels[some_train]).mean()),
@@ -74,7 +103,9 @@ def row(*, rng: np.random.Generator, device: str = "cpu", data_set: str, scale: 
     }  # fmt: skip
 
 
-def images(data_set: str) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"], Float[ndarray, "m d"], Int[ndarray, "m"]]:
+def images(
+    data_set: str,
+) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"], Float[ndarray, "m d"], Int[ndarray, "m"]]:
     """Training images and labels, test images and labels (float32): "mnist" as published; "digits": 1200 of scikit-learn's, and the other 597."""
     if check.one_of(data_set, "data_set", tuple(EPS)) == "mnist":
         train, test = data.mnist("train"), data.mnist("test")
@@ -86,7 +117,14 @@ def images(data_set: str) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"], Flo
 
 
 def standing(
-    model, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], eps: float, steps: int, restarts: int, rng: np.random.Generator, precision: Precision = "float32"
+    model,
+    X: Float[ndarray, "n d"],
+    y: Int[ndarray, "n"],
+    eps: float,
+    steps: int,
+    restarts: int,
+    rng: np.random.Generator,
+    precision: Precision = "float32",
 ) -> Bool[ndarray, "n"]:
     """Whether the model is right at each image and at the worst point that PGD met within ℓ∞ distance eps; 250 images at a time.
 
@@ -97,18 +135,30 @@ def standing(
     from ..attacks import pgd
     from ..convnets import InBfloat16
 
-    settings: dict[str, Any] = {"norm": "linf", "steps": steps, "restarts": restarts, "rng": rng, "clip": (0, 1)}
+    settings: dict[str, Any] = {
+        "norm": "linf",
+        "steps": steps,
+        "restarts": restarts,
+        "rng": rng,
+        "clip": (0, 1),
+    }
     parts = []
     for i in range(0, len(X), 250):
         X_part, y_part = X[i : i + 250], y[i : i + 250]
-        attack = pgd(InBfloat16(model) if precision == "bfloat16" else model, X_part, y_part, eps, **settings)
+        attack = pgd(
+            InBfloat16(model) if precision == "bfloat16" else model, X_part, y_part, eps, **settings
+        )
         with torch.no_grad():
             where = next(model.buffers()).device
-            scores = [model(torch.from_numpy(Z).to(where)).cpu().numpy() for Z in (X_part, attack.X)]
+            scores = [
+                model(torch.from_numpy(Z).to(where)).cpu().numpy() for Z in (X_part, attack.X)
+            ]
         stands = np.logical_and(*(s.argmax(axis=1) == y_part for s in scores))
         doubtful = stands & attack.fooled
         if doubtful.any():
-            stands[doubtful] = ~pgd(model, X_part[doubtful], y_part[doubtful], eps, **settings).fooled
+            stands[doubtful] = ~pgd(
+                model, X_part[doubtful], y_part[doubtful], eps, **settings
+            ).fooled
         parts.append(stands)
     return np.concatenate(parts)
 
@@ -118,7 +168,13 @@ def _round(value: float) -> float:
 
 
 def _full(scales: tuple[int, ...], warmup: float, seeds: tuple[int, ...]) -> dict[str, tuple]:
-    return {"data_set": ("mnist",), "warmup": (warmup,), "epochs": (5,), "seed": seeds, "scale": scales}
+    return {
+        "data_set": ("mnist",),
+        "warmup": (warmup,),
+        "epochs": (5,),
+        "seed": seeds,
+        "scale": scales,
+    }
 
 
 EXPERIMENT = Experiment(
@@ -126,8 +182,19 @@ EXPERIMENT = Experiment(
     summary="natural and robust accuracy of Madry's convnets on MNIST at ℓ∞ radius 0.3 against their number of parameters",
     row=row,
     presets={
-        "quick": {"data_set": ("digits",), "warmup": (0.4,), "epochs": (8,), "seed": (0,), "scale": (1, 4)},
-        "full": (_full((1, 2, 4, 8), 0.4, (0,)), _full((1, 2, 4), 0.0, (0,)), _full((1, 2, 4, 8), 0.4, (1, 2)), _full((1,), 0.0, (1, 2))),
+        "quick": {
+            "data_set": ("digits",),
+            "warmup": (0.4,),
+            "epochs": (8,),
+            "seed": (0,),
+            "scale": (1, 4),
+        },
+        "full": (
+            _full((1, 2, 4, 8), 0.4, (0,)),
+            _full((1, 2, 4), 0.0, (0,)),
+            _full((1, 2, 4, 8), 0.4, (1, 2)),
+            _full((1,), 0.0, (1, 2)),
+        ),
     },
     seed=SEED,
     minutes={"quick": 0.1, "full": 74},

@@ -34,7 +34,10 @@ RADII: dict[tuple[str, Norm], tuple[float, ...]] = {
     ("noise", "l2"): (0.0, 0.5, 1.0, 1.5, 2.0, 4.0, 6.0, 8.0, 12.0),
     ("noise", "linf"): (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.3, 0.4),
 }
-PRESETS = {"full": {"n_train": 60_000, "epochs": 30, "n_test": 1000}, "quick": {"n_train": 5_000, "epochs": 5, "n_test": 100}}
+PRESETS = {
+    "full": {"n_train": 60_000, "epochs": 30, "n_test": 1000},
+    "quick": {"n_train": 5_000, "epochs": 5, "n_test": 100},
+}
 HIDDEN = 32
 STEPS = 40
 
@@ -56,11 +59,20 @@ class Record:
         """Radii and accuracies of one kind of perturbation in one norm."""
         rows = [r for r in self.accuracy if (r["kind"], r["norm"]) == (kind, norm)]
         if not rows:
-            raise ValueError(f"kind = {kind!r}, norm = {norm!r} is not recorded; kinds are 'pgd', 'noise', norms 'l2', 'linf'")
+            raise ValueError(
+                f"kind = {kind!r}, norm = {norm!r} is not recorded; kinds are 'pgd', 'noise', norms 'l2', 'linf'"
+            )
         return np.array([r["radius"] for r in rows]), np.array([r["accuracy"] for r in rows])
 
 
-def measure_accuracy(net: MLP, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], kind: str, norm: Norm, radii: tuple[float, ...]) -> Float[ndarray, "m"]:
+def measure_accuracy(
+    net: MLP,
+    X: Float[ndarray, "n d"],
+    y: Int[ndarray, "n"],
+    kind: str,
+    norm: Norm,
+    radii: tuple[float, ...],
+) -> Float[ndarray, "m"]:
     """The accuracy of the net on (X, y) at each radius, under PGD ("pgd") or random noise of the same size ("noise").
 
     "pgd": 40 steps from the image itself, pixels kept in [0, 1]. "noise": one random perturbation per image and radius, of exactly
@@ -74,7 +86,11 @@ def measure_accuracy(net: MLP, X: Float[ndarray, "n d"], y: Int[ndarray, "n"], k
     accuracy = []
     for radius in radii:
         delta = rng.standard_normal(X.shape)
-        delta = np.sign(delta) if norm == "linf" else delta / np.linalg.norm(delta, axis=1, keepdims=True)
+        delta = (
+            np.sign(delta)
+            if norm == "linf"
+            else delta / np.linalg.norm(delta, axis=1, keepdims=True)
+        )
         accuracy.append((net.classify(np.clip(X + radius * delta, 0, 1)) == y).mean())
     return np.array(accuracy)
 
@@ -90,7 +106,11 @@ def run(out: Path, preset: str = "full") -> Record:
     rng = np.random.default_rng(SEED)
     rows = rng.permutation(len(train.X))[: settings["n_train"]]
     net = fit_mlp(train.X[rows], train.labels[rows], (HIDDEN,), rng=rng, epochs=settings["epochs"])
-    halves = {f"{name}{i}": v.astype(np.float16) for i, (W, b) in enumerate(net.layers) for name, v in (("W", W), ("b", b))}
+    halves = {
+        f"{name}{i}": v.astype(np.float16)
+        for i, (W, b) in enumerate(net.layers)
+        for name, v in (("W", W), ("b", b))
+    }
     net = _net(halves)  # what is measured is the net in half precision, the one that is kept
     right = net.classify(test.X) == test.labels
     place = np.array([np.flatnonzero(right & (test.labels == digit))[0] for digit in range(10)])
@@ -100,12 +120,20 @@ def run(out: Path, preset: str = "full") -> Record:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(("kind", "norm", "radius", "accuracy"))
     for (kind, norm), radii in RADII.items():
-        for radius, accuracy in zip(radii, measure_accuracy(net, X, y, kind, norm, radii), strict=True):
+        for radius, accuracy in zip(
+            radii, measure_accuracy(net, X, y, kind, norm, radii), strict=True
+        ):
             writer.writerow((kind, norm, radius, round(float(accuracy), 6)))
 
     packed = io.BytesIO()
     pixels = np.rint(test.X[place] * 255).astype(np.uint8)
-    np.savez_compressed(packed, X=pixels, y=test.labels[place].astype(np.uint8), place=place.astype(np.uint16), **halves)  # type: ignore[arg-type]
+    np.savez_compressed(
+        packed,
+        X=pixels,
+        y=test.labels[place].astype(np.uint8),
+        place=place.astype(np.uint16),
+        **halves,  # type: ignore[arg-type]
+    )
     about = provenance(
         EXPERIMENT.command(preset),
         seed=SEED,
@@ -113,7 +141,9 @@ def run(out: Path, preset: str = "full") -> Record:
         settings={**settings, "hidden": HIDDEN, "steps": STEPS},
     )
     about["test_accuracy"] = float(right.mean())
-    about["tolerance"] = "accuracy.csv from flips.npz: 0.005 per row; from a new training: 0.03 per row"
+    about["tolerance"] = (
+        "accuracy.csv from flips.npz: 0.005 per row; from a new training: 0.03 per row"
+    )
     about["data"] = (
         "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0); accuracy on the first n_test test images; "
         "flips.npz holds ten test images, the first of each digit that the net gets right"
@@ -133,12 +163,24 @@ def load(folder: Path | None = None) -> Record:
     with np.load(folder / "flips.npz") as arrays:
         stored = dict(arrays)
     with (folder / "accuracy.csv").open(newline="") as file:
-        rows = tuple({**row, "radius": float(row["radius"]), "accuracy": float(row["accuracy"])} for row in csv.DictReader(file))
-    return Record(_net(stored), stored["X"] / 255.0, stored["y"].astype(np.int64), stored["place"].astype(np.int64), rows)
+        rows = tuple(
+            {**row, "radius": float(row["radius"]), "accuracy": float(row["accuracy"])}
+            for row in csv.DictReader(file)
+        )
+    return Record(
+        _net(stored),
+        stored["X"] / 255.0,
+        stored["y"].astype(np.int64),
+        stored["place"].astype(np.int64),
+        rows,
+    )
 
 
 def _net(arrays: dict[str, ndarray]) -> MLP:
-    return MLP(((arrays["W0"], arrays["b0"]), (arrays["W1"], arrays["b1"])), f"MLP 784-{HIDDEN}-10, trained on MNIST")
+    return MLP(
+        ((arrays["W0"], arrays["b0"]), (arrays["W1"], arrays["b1"])),
+        f"MLP 784-{HIDDEN}-10, trained on MNIST",
+    )
 
 
 EXPERIMENT = Experiment(

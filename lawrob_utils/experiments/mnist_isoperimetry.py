@@ -36,7 +36,14 @@ from ..dimension import (
     widest_linear,
     widest_net,
 )
-from ..isoperimetry import Estimate, OneLipschitz, mgf_constant, norm_of_part, scaled_std, tail_constant_at_least
+from ..isoperimetry import (
+    Estimate,
+    OneLipschitz,
+    mgf_constant,
+    norm_of_part,
+    scaled_std,
+    tail_constant_at_least,
+)
 from ..sweep import Row, generator
 from .registry import Experiment
 
@@ -44,19 +51,44 @@ SEED = 20210526
 SETS = ("digits", "mnist")
 PARTS = ("all", *range(10))
 LAWS = ("data", "gaussian", "sphere")
-FUNCTIONS = ("pixel", "direction 1", "direction 2", "norm", "norm of upper half", "apex", "set", "two sets", "net")
-ESTIMATORS = ("variance", "stable rank", "participation ratio", "TwoNN", *(f"Levina-Bickel {k}" for k in (3, 5, 10, 20)))
+FUNCTIONS = (
+    "pixel",
+    "direction 1",
+    "direction 2",
+    "norm",
+    "norm of upper half",
+    "apex",
+    "set",
+    "two sets",
+    "net",
+)
+ESTIMATORS = (
+    "variance",
+    "stable rank",
+    "participation ratio",
+    "TwoNN",
+    *(f"Levina-Bickel {k}" for k in (3, 5, 10, 20)),
+)
 BEYOND = (1, 1.5, 2, 2.5, 3, 3.5, 4)
 MOST = 20_000  # points of a part that are used for tails: all of every class, a third of MNIST as a whole
 
 
-def row(*, rng: np.random.Generator, device: str = "cpu", what: str, **parameters) -> dict[str, object]:
+def row(
+    *, rng: np.random.Generator, device: str = "cpu", what: str, **parameters
+) -> dict[str, object]:
     """One number and its neighbours: `what` is tail, distance, dimension or clusters; the parameters are those of that function."""
-    measure: dict[str, Callable[..., dict]] = {"tail": tail, "distance": distance, "dimension": dimension, "clusters": clusters}
+    measure: dict[str, Callable[..., dict]] = {
+        "tail": tail,
+        "distance": distance,
+        "dimension": dimension,
+        "clusters": clusters,
+    }
     return measure[check.one_of(what, "what", tuple(measure))](rng=rng, **parameters)
 
 
-def tail(*, rng: np.random.Generator, set: str, part: int | str, law: str, function: str) -> dict[str, object]:
+def tail(
+    *, rng: np.random.Generator, set: str, part: int | str, law: str, function: str
+) -> dict[str, object]:
     """Spread and tails of one 1-Lipschitz function over one part of the data (a class, or all), or over a law with its covariance.
 
     n: points measured on. std_choose: the spread on the half that the function was chosen on. value ± error: std(f) on the other half.
@@ -107,18 +139,32 @@ def distance(*, rng: np.random.Generator, set: str, points: int, measure: str) -
     found = _separation(set, points)
     if measure == "minimum":
         return {"n": points, "value": _digits(found.minimum)}
-    return _result(points, getattr(found, check.one_of(measure, "measure", ("typical", "median_nearest", "neighbour_error"))))
+    return _result(
+        points,
+        getattr(
+            found,
+            check.one_of(measure, "measure", ("typical", "median_nearest", "neighbour_error")),
+        ),
+    )
 
 
-def dimension(*, rng: np.random.Generator, set: str, part: int | str, law: str, points: int, estimator: str) -> dict[str, object]:
+def dimension(
+    *, rng: np.random.Generator, set: str, part: int | str, law: str, points: int, estimator: str
+) -> dict[str, object]:
     """An estimate of dimension of the first `points` points, in a random order, of a part (0: all of them); "variance" is tr Σ."""
     X = np.concatenate(halves(set, part, law))
     X = X[:points] if points else X
     if estimator.startswith("Levina-Bickel "):
-        return _result(len(X), levina_bickel(_neighbours(set, part, law, points), int(estimator.split()[1])))
+        return _result(
+            len(X), levina_bickel(_neighbours(set, part, law, points), int(estimator.split()[1]))
+        )
     if estimator == "TwoNN":
         return _result(len(X), two_nn(_neighbours(set, part, law, points)))
-    which = {"variance": total_variance, "stable rank": stable_rank, "participation ratio": participation_ratio}
+    which = {
+        "variance": total_variance,
+        "stable rank": stable_rank,
+        "participation ratio": participation_ratio,
+    }
     return _result(len(X), which[check.one_of(estimator, "estimator", ESTIMATORS)](X))
 
 
@@ -136,7 +182,9 @@ def clusters(*, rng: np.random.Generator, set: str, k: int | str) -> dict[str, o
         from sklearn.cluster import KMeans  # half a second: only when asked for
 
         projected = (X - X.mean(axis=0)) @ _axes(set)[0][:, :50]
-        component = KMeans(int(k), n_init=1, max_iter=50, random_state=int(rng.integers(2**31))).fit_predict(projected)
+        component = KMeans(
+            int(k), n_init=1, max_iter=50, random_state=int(rng.integers(2**31))
+        ).fit_predict(projected)
     sizes = np.bincount(component)
     means = np.array([X[component == c].mean(axis=0) for c in range(len(sizes))])
     root = np.sqrt(sizes / n)[:, None] * (means - X.mean(axis=0))
@@ -160,7 +208,9 @@ def clusters(*, rng: np.random.Generator, set: str, k: int | str) -> dict[str, o
 def _points(set: str) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"]]:
     """The whole set in a random order, in double precision."""
     if check.one_of(set, "set", SETS) == "mnist" and not data.mnist_available():
-        raise ValueError("MNIST is not here: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR")
+        raise ValueError(
+            "MNIST is not here: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR"
+        )
     images = data.mnist() if set == "mnist" else data.digits()
     order = generator(SEED, {"set": set}).permutation(len(images.X))
     return images.X[order].astype(np.float64), images.labels[order]
@@ -174,7 +224,9 @@ def _axes(set: str) -> tuple[Float[ndarray, "d d"], Float[ndarray, "d"]]:
 
 
 @lru_cache(1)
-def halves(set: str, part: int | str, law: str) -> tuple[Float[ndarray, "m d"], Float[ndarray, "n d"]]:
+def halves(
+    set: str, part: int | str, law: str
+) -> tuple[Float[ndarray, "m d"], Float[ndarray, "n d"]]:
     """Two disjoint halves of a part of the data, at most `MOST` points in all, or two samples of the same size of a law like it."""
     X, labels = _points(set)
     X = X[:MOST] if part == "all" else X[labels == part]
@@ -213,7 +265,15 @@ def _digits(value: float, digits: int = 5) -> float:
 # ------------------------------------------------------------------------------------------------- the grids, and the table read
 
 
-def _grid(sets: Iterable[str], parts: tuple, laws: tuple, functions: tuple, sizes: dict, ks: dict, estimators: tuple) -> tuple[dict, ...]:
+def _grid(
+    sets: Iterable[str],
+    parts: tuple,
+    laws: tuple,
+    functions: tuple,
+    sizes: dict,
+    ks: dict,
+    estimators: tuple,
+) -> tuple[dict, ...]:
     out: list[dict] = []
     for s in sets:
         n = sizes[s][-1]
@@ -221,19 +281,44 @@ def _grid(sets: Iterable[str], parts: tuple, laws: tuple, functions: tuple, size
         out += [
             {"what": ("tail",), "set": (s,), "part": parts, "law": laws, "function": functions},
             {"what": ("dimension",), **first, "estimator": estimators},
-            {"what": ("distance",), "set": (s,), "points": sizes[s], "measure": ("typical", "median_nearest", "minimum", "neighbour_error")},
+            {
+                "what": ("distance",),
+                "set": (s,),
+                "points": sizes[s],
+                "measure": ("typical", "median_nearest", "minimum", "neighbour_error"),
+            },
             {"what": ("clusters",), "set": (s,), "k": ks[s]},
         ]
         if len(sizes[s]) > 1:
             fewer = tuple(m for m in sizes[s] if m < 10_000)
-            out.append({"what": ("dimension",), "set": (s,), "part": ("all",), "law": laws[:2], "points": fewer, "estimator": estimators})
+            out.append(
+                {
+                    "what": ("dimension",),
+                    "set": (s,),
+                    "part": ("all",),
+                    "law": laws[:2],
+                    "points": fewer,
+                    "estimator": estimators,
+                }
+            )
     return tuple(out)
 
 
-KS = {"digits": ("classes", 1, 2, 5, 10, 20, 50), "mnist": ("classes", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)}
+KS = {
+    "digits": ("classes", 1, 2, 5, 10, 20, 50),
+    "mnist": ("classes", 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+}
 SIZES = {"digits": (1797,), "mnist": (1000, 3000, 10_000, 60_000)}
 FULL = _grid(SETS, PARTS, LAWS, FUNCTIONS, SIZES, KS, ESTIMATORS)
-QUICK = _grid(("digits",), ("all", 1), ("data", "gaussian"), ("direction 1", "norm", "net"), SIZES, {"digits": ("classes", 1, 10)}, ESTIMATORS)
+QUICK = _grid(
+    ("digits",),
+    ("all", 1),
+    ("data", "gaussian"),
+    ("direction 1", "norm", "net"),
+    SIZES,
+    {"digits": ("classes", 1, 10)},
+    ESTIMATORS,
+)
 
 
 def select(table: Iterable[Row], **conditions: object) -> list[Row]:
@@ -245,16 +330,24 @@ def estimate(table: Iterable[Row], **conditions: object) -> Estimate:
     """`value` ± `error` of the one row that satisfies the conditions; raises ValueError if there is none, or more than one."""
     rows = select(table, **conditions)
     if len(rows) != 1:
-        raise ValueError(f"{conditions}: {len(rows)} rows of the table satisfy this; exactly one is needed")
+        raise ValueError(
+            f"{conditions}: {len(rows)} rows of the table satisfy this; exactly one is needed"
+        )
     return Estimate(rows[0]["value"], rows[0]["error"] if rows[0].get("error") is not None else 0.0)  # type: ignore[arg-type]
 
 
-def scale(table: Iterable[Row], set: str, part: int | str, law: str = "data") -> tuple[Estimate, str]:
+def scale(
+    table: Iterable[Row], set: str, part: int | str, law: str = "data"
+) -> tuple[Estimate, str]:
     """The lower bound of K of a part and the function it comes from: the one that spreads most on the half it was chosen on."""
     rows = select(table, what="tail", set=set, part=part, law=law)
     if not rows:
-        raise ValueError(f"set = {set!r}, part = {part!r}, law = {law!r}: no such tails in the table")
-    rows = [r for r in rows if r["function"] not in ("set", "two sets")]  # on their own half these two are far steeper than elsewhere
+        raise ValueError(
+            f"set = {set!r}, part = {part!r}, law = {law!r}: no such tails in the table"
+        )
+    rows = [
+        r for r in rows if r["function"] not in ("set", "two sets")
+    ]  # on their own half these two are far steeper than elsewhere
     best = max(rows, key=lambda r: float(r["std_choose"]))  # type: ignore[arg-type]
     return Estimate(best["value"], best["error"]), str(best["function"])  # type: ignore[arg-type]
 

@@ -20,7 +20,12 @@ PACKAGES = ("numpy", "scipy", "scikit-learn", "torch")
 
 
 def provenance(
-    command: str, *, seed: int, seconds: float, settings: Mapping[str, object] | None = None, packages: Sequence[str] = PACKAGES
+    command: str,
+    *,
+    seed: int,
+    seconds: float,
+    settings: Mapping[str, object] | None = None,
+    packages: Sequence[str] = PACKAGES,
 ) -> dict[str, object]:
     """What is needed to judge and repeat a run, ready for JSON.
 
@@ -37,7 +42,12 @@ def provenance(
         "wall_seconds": round(seconds, 1),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in packages}},
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "processor": _processor(), "cores": os.cpu_count()},
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
         "threads": os.environ.get("OMP_NUM_THREADS"),
     }
 
@@ -79,13 +89,19 @@ def recorded(name: str) -> Path:
         folder = root / "book" / "recorded" / name
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(f"book/recorded/{name} was not found; run this inside a clone of the book's repository")
+    raise FileNotFoundError(
+        f"book/recorded/{name} was not found; run this inside a clone of the book's repository"
+    )
 
 
 def _readable(about: Mapping[str, object]) -> str:
     """JSON with a line for every entry, and one for a whole list of numbers or words."""
     text = json.dumps(about, indent=2, ensure_ascii=False)
-    short = re.sub(r"\[[^][{}]*\]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]"), text)
+    short = re.sub(
+        r"\[[^][{}]*\]",
+        lambda found: re.sub(r"\s*\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]"),
+        text,
+    )
     return short if json.loads(short) == json.loads(text) else text
 
 

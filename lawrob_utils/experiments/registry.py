@@ -53,13 +53,21 @@ class Experiment:
         know or needs, or if torch or MNIST is needed and missing.
         """
         grid = self.grid(preset)
-        given = [name for name, value in options.items() if name != "progress" and value not in (1, None, "cpu", False)]
+        given = [
+            name
+            for name, value in options.items()
+            if name != "progress" and value not in (1, None, "cpu", False)
+        ]
         if self.whole is not None and given:
-            raise ValueError(f"{self.name} is one run and no sweep: it does not know {', '.join(given)}")
+            raise ValueError(
+                f"{self.name} is one run and no sweep: it does not know {', '.join(given)}"
+            )
         if "torch" in self.needs and importlib.util.find_spec("torch") is None:
             raise ValueError(f"{self.name} needs PyTorch: pip install torch")
         if "mnist" in self.needs and not data.mnist_available():
-            raise ValueError(f"{self.name} needs MNIST: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR")
+            raise ValueError(
+                f"{self.name} needs MNIST: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR"
+            )
         if self.whole is not None:
             if folder is None:
                 raise ValueError(f"{self.name} is one run and no sweep: it needs a folder")
@@ -85,10 +93,16 @@ class Experiment:
 def names() -> tuple[str, ...]:
     """The experiments there are."""
     here = Path(__file__).parent
-    return tuple(module.name.replace("_", "-") for module in pkgutil.iter_modules([str(here)]) if module.name not in NOT_EXPERIMENTS)
+    return tuple(
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules([str(here)])
+        if module.name not in NOT_EXPERIMENTS
+    )
 
 
 def find(name: str) -> Experiment:
     """The experiment of that name; raises ValueError with the known names."""
-    module = importlib.import_module(f"{__package__}.{check.one_of(name, 'experiment', names()).replace('-', '_')}")
+    module = importlib.import_module(
+        f"{__package__}.{check.one_of(name, 'experiment', names()).replace('-', '_')}"
+    )
     return module.EXPERIMENT

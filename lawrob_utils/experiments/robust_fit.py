@@ -25,7 +25,15 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .. import data as points
-from ..robust import certified, certified_radius, fit_robustly, grouped_caps, smallest_width, span_attack, widths
+from ..robust import (
+    certified,
+    certified_radius,
+    fit_robustly,
+    grouped_caps,
+    smallest_width,
+    span_attack,
+    widths,
+)
 from ..sweep import Row, generator
 from .registry import Experiment
 
@@ -35,7 +43,9 @@ IMAGES = ("mnist", "digits")
 OFFSET = 0.5  # of the two clusters of "clusters"
 
 
-def sample(*, data: str, n: int, d: int, seed: int, flip: float = 0.5, kappa: int | None = None) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
+def sample(
+    *, data: str, n: int, d: int, seed: int, flip: float = 0.5, kappa: int | None = None
+) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
     """Points X (n, d) and labels y (n,), the same for every r and method.
 
     "sphere": uniform on S^(d−1). "subsphere": uniform on the unit sphere of a random κ-dimensional subspace of R^d. "mnist", "digits": n images
@@ -52,18 +62,31 @@ def sample(*, data: str, n: int, d: int, seed: int, flip: float = 0.5, kappa: in
     n, d = check.count(n, "n", at_least=4), check.count(d, "d", at_least=2)
     if n % 2:
         raise ValueError(f"n = {n}; an even number is needed, half of the labels +1 and half -1")
-    rng = generator(SEED, {"data": data, "n": n, "d": d, "seed": seed, **({"kappa": kappa} if data == "subsphere" else {})})
+    rng = generator(
+        SEED,
+        {
+            "data": data,
+            "n": n,
+            "d": d,
+            "seed": seed,
+            **({"kappa": kappa} if data == "subsphere" else {}),
+        },
+    )
     if data == "clusters":
         return _clusters(n, d, flip, rng)
     y = rng.permutation(np.repeat([1.0, -1.0], n // 2))
     if data in IMAGES:
         images, axes = _images_and_axes(data)
         if d > images.shape[1] or n > len(images):
-            raise ValueError(f"n = {n}, d = {d}; {data} has {len(images)} images of {images.shape[1]} pixels")
+            raise ValueError(
+                f"n = {n}, d = {d}; {data} has {len(images)} images of {images.shape[1]} pixels"
+            )
         X = images[rng.permutation(len(images))[:n]]
         return (X if d == X.shape[1] else X @ axes[:, :d]), y
     if data == "subsphere":
-        return points.sphere_in_subspace(n, points.random_subspace(d, check.count(kappa or 0, "kappa"), rng), rng), y
+        return points.sphere_in_subspace(
+            n, points.random_subspace(d, check.count(kappa or 0, "kappa"), rng), rng
+        ), y
     return points.sphere(n, d, rng), y
 
 
@@ -79,7 +102,9 @@ def _images_and_axes(data: str) -> tuple[Float[ndarray, "N D"], Float[ndarray, "
     return images, axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))])
 
 
-def _clusters(n: int, d: int, flip: float, rng: np.random.Generator) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
+def _clusters(
+    n: int, d: int, flip: float, rng: np.random.Generator
+) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
     s = np.repeat([1.0, -1.0], n // 2)
     X = np.column_stack([OFFSET * s, np.sqrt(1 - OFFSET**2) * points.sphere(n, d - 1, rng)])
     flips = int(round(check.positive(flip, "flip", zero_allowed=True) * n / 2))
@@ -126,8 +151,21 @@ def row(
         from .._torch import torch
 
         with torch.device(device):
-            found = _smallest_trained(X, y, r, bits, share, start, effort, _guess(n, d, r, bits, data, kappa, flip), rng)
-    columns = ("k", "below", "parameters", "total_bits", "robust", "harder", "pgd", "proved", "radius_proved", "trials")
+            found = _smallest_trained(
+                X, y, r, bits, share, start, effort, _guess(n, d, r, bits, data, kappa, flip), rng
+            )
+    columns = (
+        "k",
+        "below",
+        "parameters",
+        "total_bits",
+        "robust",
+        "harder",
+        "pgd",
+        "proved",
+        "radius_proved",
+        "trials",
+    )
     return {**{name: found.get(name) for name in columns}, "reach": _down(_reach(X, y))}
 
 
@@ -136,7 +174,13 @@ def _smallest_caps(X: ndarray, y: ndarray, r: float, bits: int, share: float) ->
         caps = grouped_caps(X, y, k, bits=bits, share=share)
         if caps.radius >= r:
             total = caps.bits + CHOICE_BITS if bits else None
-            return {"k": k, "parameters": caps.net.W.size + 2, "total_bits": total, "proved": share, "radius_proved": _down(caps.radius)}
+            return {
+                "k": k,
+                "parameters": caps.net.W.size + 2,
+                "total_bits": total,
+                "proved": share,
+                "radius_proved": _down(caps.radius),
+            }
     return {}
 
 
@@ -144,14 +188,31 @@ def _linear(X: ndarray, y: ndarray, r: float, share: float) -> Row:
     """sign ⟨w, x⟩ with w = sign Σ y_i x_i: robust at radius r where y_i⟨w, x_i⟩ > r·‖w‖."""
     w = np.where(X.T @ y >= 0, 1.0, -1.0)
     radius = np.sort(y * (X @ w))[len(y) - int(np.ceil(share * len(y) - 1e-9))] / np.sqrt(w.size)
-    return {"k": 1, "parameters": w.size, "total_bits": w.size, "proved": share, "radius_proved": _down(radius)} if radius > r else {}
+    return (
+        {
+            "k": 1,
+            "parameters": w.size,
+            "total_bits": w.size,
+            "proved": share,
+            "radius_proved": _down(radius),
+        }
+        if radius > r
+        else {}
+    )
 
 
 def _smallest_trained(X, y, r, bits, share, start, effort, guess, rng) -> Row:
     from ..attacks import pgd
 
     nets = {}
-    settings = {"bits": bits, "start": start, "share": share, "steps": 400 * effort, "inner": 3 * effort, "attack": (20 * effort, 40 * effort)}
+    settings = {
+        "bits": bits,
+        "start": start,
+        "share": share,
+        "steps": 400 * effort,
+        "inner": 3 * effort,
+        "attack": (20 * effort, 40 * effort),
+    }
 
     def succeeds(k: int) -> bool:
         nets[k] = fit_robustly(X, y, k, r, rng=rng, **settings)
@@ -206,7 +267,9 @@ def _law(seed: int, n: tuple[int, ...] = (100, 200, 400, 800)) -> tuple[dict, ..
     return tuple(axes for axes in cells if set(axes["n"]) <= set(n))
 
 
-def _images(seeds: tuple[int, ...], kappa: tuple[int, ...] = (8, 12, 20, 32, 64)) -> tuple[dict, ...]:
+def _images(
+    seeds: tuple[int, ...], kappa: tuple[int, ...] = (8, 12, 20, 32, 64)
+) -> tuple[dict, ...]:
     """Random labels on MNIST images, and on spheres of κ dimensions in the same 784."""
     common = {"d": (784,), "seed": seeds}
     cells = (
@@ -227,12 +290,33 @@ def _flips(seed: int) -> dict:
 FULL = (
     *_law(0),
     *({**axes, "method": ("caps",), "seed": (0, 1), "bits": (0, 1, 2)} for axes in _law(0)),
-    {"n": (4, 10, 20, 40), "d": (640,), "r": (0.05, 0.1, 0.14, 0.2), "method": ("linear",), "seed": (0, 1)},
+    {
+        "n": (4, 10, 20, 40),
+        "d": (640,),
+        "r": (0.05, 0.1, 0.14, 0.2),
+        "method": ("linear",),
+        "seed": (0, 1),
+    },
     *(_flips(seed) for seed in (0, 1, 2, 3, 4, 5)),
     *_images((0,)),
-    {"n": (200,), "r": (0.05, 0.1), "bits": (0,), "d": (784,), "seed": (0,), "data": ("subsphere",), "kappa": (128,)},
+    {
+        "n": (200,),
+        "r": (0.05, 0.1),
+        "bits": (0,),
+        "d": (784,),
+        "seed": (0,),
+        "data": ("subsphere",),
+        "kappa": (128,),
+    },
     *_images((1, 2), ()),
-    {"n": (200,), "d": (10, 20, 40, 80), "r": (0.1, 0.05), "data": ("mnist",), "seed": (0, 1, 2), "bits": (0,)},
+    {
+        "n": (200,),
+        "d": (10, 20, 40, 80),
+        "r": (0.1, 0.05),
+        "data": ("mnist",),
+        "seed": (0, 1, 2),
+        "bits": (0,),
+    },
     {"n": (200,), "d": (20, 40), "r": (0.1, 0.05), "seed": (0, 1), "bits": (0,)},
     {"n": (200,), "d": (160,), "r": (0.14, 0.2), "effort": (2,), "seed": (0,), "bits": (0, 1)},
     *_law(1, (100, 200)),
@@ -286,7 +370,13 @@ class Estimate(NamedTuple):
         return (self.high - self.low) / 2
 
 
-def exponents(rows: Sequence[Mapping[str, Any]], column: str, names: Sequence[str] = ("n", "d", "r"), *, draws: int = 1000) -> dict[str, Estimate]:
+def exponents(
+    rows: Sequence[Mapping[str, Any]],
+    column: str,
+    names: Sequence[str] = ("n", "d", "r"),
+    *,
+    draws: int = 1000,
+) -> dict[str, Estimate]:
     """The exponents α of column ≈ c·Π name^α, by least squares on logarithms, with 90 % intervals.
 
     The bootstrap draws cells (rows with the same values of `names`), since what a power law leaves over is not noise from row to row but bends of
@@ -294,22 +384,33 @@ def exponents(rows: Sequence[Mapping[str, Any]], column: str, names: Sequence[st
 
     Raises ValueError if there are fewer rows than numbers to fit, or an entry is missing or not positive.
     """
-    values = np.array([[row.get(name) or np.nan for name in (*names, column)] for row in rows], dtype=float)
+    values = np.array(
+        [[row.get(name) or np.nan for name in (*names, column)] for row in rows], dtype=float
+    )
     if len(rows) <= len(names) + 1 or not (values > 0).all():
-        raise ValueError(f"{len(rows)} rows; more than {len(names) + 1} with positive {', '.join(names)} and {column} are needed")
+        raise ValueError(
+            f"{len(rows)} rows; more than {len(names) + 1} with positive {', '.join(names)} and {column} are needed"
+        )
     cells, cell = np.unique(values[:, :-1], axis=0, return_inverse=True)
     logs = np.log(values)
     A = np.column_stack([np.ones(len(logs)), logs[:, :-1]])
     rng, samples = np.random.default_rng(0), []
     for _ in range(draws):
-        weight = np.sqrt(np.bincount(rng.integers(0, len(cells), len(cells)), minlength=len(cells))[cell.ravel()])
+        weight = np.sqrt(
+            np.bincount(rng.integers(0, len(cells), len(cells)), minlength=len(cells))[cell.ravel()]
+        )
         samples.append(np.linalg.lstsq(A * weight[:, None], logs[:, -1] * weight, rcond=None)[0])
     best = np.linalg.lstsq(A, logs[:, -1], rcond=None)[0]
     low, high = np.quantile(samples, (0.05, 0.95), axis=0)
-    return {name: Estimate(*map(float, v)) for name, v in zip(names, zip(best[1:], low[1:], high[1:], strict=True), strict=True)}
+    return {
+        name: Estimate(*map(float, v))
+        for name, v in zip(names, zip(best[1:], low[1:], high[1:], strict=True), strict=True)
+    }
 
 
-def effective_dimension(images: Sequence[Mapping[str, Any]], spheres: Sequence[Mapping[str, Any]], *, draws: int = 2000) -> Estimate:
+def effective_dimension(
+    images: Sequence[Mapping[str, Any]], spheres: Sequence[Mapping[str, Any]], *, draws: int = 2000
+) -> Estimate:
     """The κ at which points of a κ-sphere in the same ambient dimension need as many neurons as the images: log κ interpolated in log k.
 
     images and spheres are rows with the same n, r and bits. Over the κ recorded the mean of log k is made non-increasing (running minimum); outside
@@ -317,19 +418,33 @@ def effective_dimension(images: Sequence[Mapping[str, Any]], spheres: Sequence[M
 
     Raises ValueError if there are no rows, fewer than two κ, or a width is missing.
     """
-    found = [row["k"] for row in images], {int(row["kappa"]): [r["k"] for r in spheres if r["kappa"] == row["kappa"]] for row in spheres}
+    found = (
+        [row["k"] for row in images],
+        {
+            int(row["kappa"]): [r["k"] for r in spheres if r["kappa"] == row["kappa"]]
+            for row in spheres
+        },
+    )
     if not found[0] or len(found[1]) < 2 or None in [*found[0], *sum(found[1].values(), [])]:
-        raise ValueError(f"{len(found[0])} rows of images and {len(found[1])} values of kappa, with widths; at least 1 and 2 are needed")
+        raise ValueError(
+            f"{len(found[0])} rows of images and {len(found[1])} values of kappa, with widths; at least 1 and 2 are needed"
+        )
     kappas = sorted(found[1])
     rng = np.random.default_rng(0)
 
     def crossing(image: ndarray, sphere: Sequence[ndarray]) -> float:
-        level, curve = np.log(image).mean(), np.minimum.accumulate([np.log(k).mean() for k in sphere])
+        level, curve = (
+            np.log(image).mean(),
+            np.minimum.accumulate([np.log(k).mean() for k in sphere]),
+        )
         if level > curve[0] or level < curve[-1]:
             return 0.0 if level > curve[0] else np.inf
         return float(np.exp(np.interp(-level, -curve, np.log(kappas))))
 
     data = np.array(found[0], float), [np.array(found[1][kappa], float) for kappa in kappas]
-    samples = [crossing(rng.choice(data[0], data[0].size), [rng.choice(k, k.size) for k in data[1]]) for _ in range(draws)]
+    samples = [
+        crossing(rng.choice(data[0], data[0].size), [rng.choice(k, k.size) for k in data[1]])
+        for _ in range(draws)
+    ]
     low, high = np.quantile(samples, (0.05, 0.95), method="nearest")
     return Estimate(crossing(*data), float(low), float(high))

@@ -27,13 +27,30 @@ from ..sweep import Row, generator
 from .registry import Experiment
 
 SEED = 20210526
-STRENGTH = {"plain": 0.0, "weight decay": 1e-3, "gradient penalty": 3e-3, "penalty at fixed error": 0.1, "adversarial": 0.05}
+STRENGTH = {
+    "plain": 0.0,
+    "weight decay": 1e-3,
+    "gradient penalty": 3e-3,
+    "penalty at fixed error": 0.1,
+    "adversarial": 0.05,
+}
 """What strength = 1 means: λ of λ‖w‖², λ of λ·mean‖∇f(x_i)‖², the mean squared error as a share of mean y_i², the ℓ2 radius."""
 METHODS = tuple(STRENGTH)
 
 
 def row(
-    *, rng: np.random.Generator, device: str = "cpu", n: int, d: int, P: int, signal: bool, sigma: float, method: str, strength: float, steps: int, seed: int
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+    n: int,
+    d: int,
+    P: int,
+    signal: bool,
+    sigma: float,
+    method: str,
+    strength: float,
+    steps: int,
+    seed: int,
 ) -> dict[str, object]:
     """One net of about P parameters, fitted to n points in R^d by the method: its error, ε, and the bracket of its Lipschitz constant.
 
@@ -51,11 +68,24 @@ def row(
 
     y = g(X) + sigma * signs
     k = max(1, round((P - 1) / (d + 2)))
-    net = fit(X, y, k, method, strength * STRENGTH[check.one_of(method, "method", METHODS)], steps=steps, rng=rng, device=device)
+    net = fit(
+        X,
+        y,
+        k,
+        method,
+        strength * STRENGTH[check.one_of(method, "method", METHODS)],
+        steps=steps,
+        rng=rng,
+        device=device,
+    )
     bracket = relu_bracket(net, np.concatenate([X[:128], fresh[:128]]))
     mse = float(np.mean((net.predict(X) - y) ** 2))
     eps = sigma**2 - mse if sigma else None
-    law = float(law_curve(n, d, net.n_parameters, sigma=sigma, eps=eps)) if eps is not None and eps > 0 else None
+    law = (
+        float(law_curve(n, d, net.n_parameters, sigma=sigma, eps=eps))
+        if eps is not None and eps > 0
+        else None
+    )
     gradients = np.linalg.norm(net.gradient(fresh), axis=1)
     return {
         "k": k, "parameters": net.n_parameters, "mse": _digits(mse), "eps": None if eps is None else _digits(eps),
@@ -91,9 +121,14 @@ def fit(
     check.one_of(method, "method", METHODS), check.positive(strength, "strength", zero_allowed=True)
     Xt, yt = (torch.tensor(v, dtype=torch.float32, device=device) for v in (X, y))
     start = initial_weights(1, k, X.shape[1], rng)
-    Wt, bt, at, ct = weights = [torch.tensor(w[0], dtype=torch.float32, device=device, requires_grad=True) for w in start]
+    Wt, bt, at, ct = weights = [
+        torch.tensor(w[0], dtype=torch.float32, device=device, requires_grad=True) for w in start
+    ]
     adam = torch.optim.Adam(weights, lr=lr)
-    target, lam = strength * float(np.mean(y**2)), 1e-3 if method == "penalty at fixed error" else strength
+    target, lam = (
+        strength * float(np.mean(y**2)),
+        1e-3 if method == "penalty at fixed error" else strength,
+    )
     for t in range(check.count(steps, "steps")):
         adam.param_groups[0]["lr"] = lr * float(np.cos(np.pi * t / (2 * steps)) ** 2)
         Z = Xt
@@ -101,7 +136,11 @@ def fit(
             with torch.no_grad():
                 U = Xt @ Wt.T + bt
                 G = ((U > 0) * at) @ Wt
-                uphill = (U.relu() @ at + ct - yt).sign()[:, None] * G / G.norm(dim=1, keepdim=True).clamp_min(1e-12)
+                uphill = (
+                    (U.relu() @ at + ct - yt).sign()[:, None]
+                    * G
+                    / G.norm(dim=1, keepdim=True).clamp_min(1e-12)
+                )
                 Z = Xt + strength * min(1.0, 2 * t / steps) * uphill
         U = Z @ Wt.T + bt
         error = (U.relu() @ at + ct - yt).square().mean()
@@ -123,7 +162,15 @@ def _digits(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _grid(labels: Iterable[Mapping], centre: tuple[int, int, int], ns: tuple, ds: tuple, Ps: tuple, seeds: tuple, steps: int) -> tuple[dict, ...]:
+def _grid(
+    labels: Iterable[Mapping],
+    centre: tuple[int, int, int],
+    ns: tuple,
+    ds: tuple,
+    Ps: tuple,
+    seeds: tuple,
+    steps: int,
+) -> tuple[dict, ...]:
     """Three lines through the centre for each kind of labels."""
     n, d, P = centre
     lines = [
@@ -131,18 +178,46 @@ def _grid(labels: Iterable[Mapping], centre: tuple[int, int, int], ns: tuple, ds
         {"seed": seeds, "n": (n,), "d": tuple(v for v in ds if v != d), "P": (P,)},
         {"seed": seeds, "n": (n,), "d": (d,), "P": tuple(v for v in Ps if v != P)},
     ]
-    return tuple({**kind, **line, "method": METHODS, "strength": (1.0,), "steps": (steps,)} for kind in labels for line in lines)
+    return tuple(
+        {**kind, **line, "method": METHODS, "strength": (1.0,), "steps": (steps,)}
+        for kind in labels
+        for line in lines
+    )
 
 
 NOISE, NO_NOISE = {"signal": (False,), "sigma": (1.0,)}, {"signal": (True,), "sigma": (0.0,)}
 SEEDS, CENTRE, STEPS = (0, 1, 2), (400, 160, 3200), 1200
 _HERE = {"seed": SEEDS, "n": (CENTRE[0],), "d": (CENTRE[1],), "P": (CENTRE[2],)}
 FULL = (
-    *_grid((NOISE, NO_NOISE), CENTRE, (200, 400, 800, 1600), (80, 160, 320, 640), (1600, 3200, 6400, 12800), SEEDS, STEPS),
-    {"signal": (True,), "sigma": (0.0625, 0.125, 0.25, 0.5), **_HERE, "method": METHODS, "strength": (1.0,), "steps": (STEPS,)},
+    *_grid(
+        (NOISE, NO_NOISE),
+        CENTRE,
+        (200, 400, 800, 1600),
+        (80, 160, 320, 640),
+        (1600, 3200, 6400, 12800),
+        SEEDS,
+        STEPS,
+    ),
+    {
+        "signal": (True,),
+        "sigma": (0.0625, 0.125, 0.25, 0.5),
+        **_HERE,
+        "method": METHODS,
+        "strength": (1.0,),
+        "steps": (STEPS,),
+    },
     {**NOISE, **_HERE, "method": METHODS[1:], "strength": (0.1, 0.3, 3.0), "steps": (STEPS,)},
 )
-QUICK = {**NOISE, "seed": (0,), "n": (100, 400), "d": (80,), "P": (800,), "method": ("plain", "penalty at fixed error"), "strength": (1.0,), "steps": (300,)}
+QUICK = {
+    **NOISE,
+    "seed": (0,),
+    "n": (100, 400),
+    "d": (80,),
+    "P": (800,),
+    "method": ("plain", "penalty at fixed error"),
+    "strength": (1.0,),
+    "steps": (300,),
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +232,9 @@ class Exponent:
         return f"{self.value:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
 
 
-def exponents(rows: Iterable[Row], names: tuple[str, ...] = ("n", "d", "parameters"), of: str = "lower") -> dict[str, Exponent]:
+def exponents(
+    rows: Iterable[Row], names: tuple[str, ...] = ("n", "d", "parameters"), of: str = "lower"
+) -> dict[str, Exponent]:
     """The exponents e of Lip ≈ constant·Π name^e: least squares for the logarithms of the column `of`, with Student's 95 % intervals.
 
     Rows in which `of` is empty or 0 do not count. The intervals take the deviations from the power law as independent noise; if the truth is
@@ -166,15 +243,21 @@ def exponents(rows: Iterable[Row], names: tuple[str, ...] = ("n", "d", "paramete
     Raises ValueError if there are too few rows, or a column that does not vary.
     """
     usable = [r for r in rows if r[of]]
-    A = np.array([[1.0, *(np.log(float(r[name])) for name in names)] for r in usable]).reshape(-1, 1 + len(names))  # type: ignore[arg-type]
+    logs = [[1.0, *(np.log(float(r[name])) for name in names)] for r in usable]  # type: ignore[arg-type]
+    A = np.array(logs).reshape(-1, 1 + len(names))
     free = len(A) - A.shape[1]
     if free < 1 or np.linalg.matrix_rank(A) < A.shape[1]:
-        raise ValueError(f"{len(A)} usable rows in which not all of {names} vary on their own; no exponents can be fitted")
+        raise ValueError(
+            f"{len(A)} usable rows in which not all of {names} vary on their own; no exponents can be fitted"
+        )
     v = np.log([float(r[of]) for r in usable])  # type: ignore[arg-type]
     coefficients, *_ = np.linalg.lstsq(A, v, rcond=None)
     variance = np.sum((v - A @ coefficients) ** 2) / free * np.linalg.inv(A.T @ A)
     half = student.ppf(0.975, free) * np.sqrt(np.diag(variance))
-    return {name: Exponent(float(e), float(e - h), float(e + h)) for name, e, h in zip(names, coefficients[1:], half[1:], strict=True)}
+    return {
+        name: Exponent(float(e), float(e - h), float(e + h))
+        for name, e, h in zip(names, coefficients[1:], half[1:], strict=True)
+    }
 
 
 EXPERIMENT = Experiment(

@@ -21,7 +21,9 @@ from numpy import ndarray
 from .. import _validate as check
 
 
-def certified_lipschitz(n: int, d: int, bits: float, *, fit: float = 1.0, delta: float = 0.01) -> float:
+def certified_lipschitz(
+    n: int, d: int, bits: float, *, fit: float = 1.0, delta: float = 0.01
+) -> float:
     """fit·√(n(d−1)/(2(B·ln 2 + ln(1/δ)))): with probability ≥ 1 − δ, Lip(f) is at least this for all f of the class at once.
 
     Parameters: n points and d ≥ 2 their dimension; bits B ≥ 1, the length of the code word of f (see `bit_certificate`); delta δ ∈ (0, 1);
@@ -74,12 +76,18 @@ def bit_certificate(
     f = check.vector(f_values, "f_values", length=y.size)
     wrong = np.flatnonzero(np.abs(y) != 1)
     if wrong.size and not real_labels:
-        raise ValueError(f"y[{wrong[0]}] = {y[wrong[0]]:g}; labels must all be +1 or -1 (real_labels=True admits others)")
+        raise ValueError(
+            f"y[{wrong[0]}] = {y[wrong[0]]:g}; labels must all be +1 or -1 (real_labels=True admits others)"
+        )
     centred = y - y.mean()
     size = float(np.linalg.norm(centred))
     if size <= 1e-12 * float(np.abs(y).max(initial=0)):
-        raise ValueError(f"y: all {y.size} labels are equal, so that there is nothing to fit; at least two values are needed")
-    fit = float(centred @ (f - f.mean())) / (math.sqrt(y.size) * size)  # the mean of f drops out; without it less is cancelled
+        raise ValueError(
+            f"y: all {y.size} labels are equal, so that there is nothing to fit; at least two values are needed"
+        )
+    fit = float(centred @ (f - f.mean())) / (
+        math.sqrt(y.size) * size
+    )  # the mean of f drops out; without it less is cancelled
     return certified_lipschitz(y.size, d, bits, fit=max(fit, 0.0), delta=delta)
 
 
@@ -116,19 +124,25 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
     """
     values = np.asarray(symbols)
     if values.size == 0 or values.dtype.kind not in "iu":
-        raise ValueError(f"symbols has dtype {values.dtype} and {values.size} entries; at least one integer is needed")
+        raise ValueError(
+            f"symbols has dtype {values.dtype} and {values.size} entries; at least one integer is needed"
+        )
     letters = [int(letter) for letter in alphabet]
     if len(set(letters)) != len(letters) or not letters:
         raise ValueError(f"alphabet = {alphabet!r}; one or more different integers are needed")
     found, how_often = np.unique(values, return_counts=True)
     unknown = set(found.tolist()) - set(letters)
     if unknown:
-        raise ValueError(f"symbols contains {min(unknown)}, which is not in the alphabet {tuple(letters)}")
+        raise ValueError(
+            f"symbols contains {min(unknown)}, which is not in the alphabet {tuple(letters)}"
+        )
     N, arrangements, left = values.size, 1, values.size
     frequencies = choice_bits(math.comb(N + len(letters) - 1, len(letters) - 1))
     if N > 5000:
         nats = math.lgamma(N + 1) - sum(math.lgamma(times + 1) for times in how_often.tolist())
-        return frequencies + math.ceil(nats / math.log(2) + 1e-3)  # rounding errors are below 10⁻³ up to N = 10¹⁰
+        return frequencies + math.ceil(
+            nats / math.log(2) + 1e-3
+        )  # rounding errors are below 10⁻³ up to N = 10¹⁰
     for times in how_often.tolist():
         arrangements *= math.comb(left, times)
         left -= times
@@ -167,7 +181,9 @@ def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.
     if n % 2:
         raise ValueError(f"n = {n}; an even number is needed, half of the labels +1 and half -1")
     r, kept = check.positive(r, "r"), 1 - 2 * _fraction(eta)
-    return max(0.0, kept**2 * n * (d - 1) * r**2 / (2 * math.log(2)) - _log_inverse(delta) / math.log(2))
+    return max(
+        0.0, kept**2 * n * (d - 1) * r**2 / (2 * math.log(2)) - _log_inverse(delta) / math.log(2)
+    )
 
 
 def robust_radius(n: int, d: int, bits: float, *, eta: float = 0.0, delta: float = 0.01) -> float:
@@ -211,5 +227,7 @@ def _log_inverse(delta: float) -> float:
 def _fraction(eta: float) -> float:
     eta = check.positive(eta, "eta", zero_allowed=True)
     if eta >= 0.5:
-        raise ValueError(f"eta = {eta:g}; a fraction in [0, 1/2) is needed (half of the signs are right by chance)")
+        raise ValueError(
+            f"eta = {eta:g}; a fraction in [0, 1/2) is needed (half of the signs are right by chance)"
+        )
     return eta

@@ -12,7 +12,14 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 
-def law_curve(n: ArrayLike, d: ArrayLike, P: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None) -> float | Float[ndarray, "..."]:
+def law_curve(
+    n: ArrayLike,
+    d: ArrayLike,
+    P: ArrayLike,
+    *,
+    sigma: ArrayLike = 1.0,
+    eps: ArrayLike | None = None,
+) -> float | Float[ndarray, "..."]:
     """(ε/σ)·√(nd/P), the scale of the law; with ε = σ², that is with a perfect fit, σ·√(nd/P).
 
     Parameters (arrays broadcast): n number of points; d dimension; P number of parameters; sigma σ > 0 with
@@ -38,12 +45,21 @@ def law_curve(n: ArrayLike, d: ArrayLike, P: ArrayLike, *, sigma: ArrayLike = 1.
         raise ValueError(f"sigma = {sigma.max():g}; labels in [-1, 1] have sigma <= 1")
     eps = sigma**2 if eps is None else _positive(eps, "eps")
     if (eps > sigma**2 * (1 + 1e-12)).any():
-        raise ValueError(f"eps = {eps.max():g} exceeds sigma**2; the training error sigma**2 - eps would be negative")
+        raise ValueError(
+            f"eps = {eps.max():g} exceeds sigma**2; the training error sigma**2 - eps would be negative"
+        )
     curve = eps / sigma * np.sqrt(n * d / P)
     return float(curve) if curve.ndim == 0 else curve
 
 
-def parameters_needed(n: ArrayLike, d: ArrayLike, L: ArrayLike, *, sigma: ArrayLike = 1.0, eps: ArrayLike | None = None) -> float | Float[ndarray, "..."]:
+def parameters_needed(
+    n: ArrayLike,
+    d: ArrayLike,
+    L: ArrayLike,
+    *,
+    sigma: ArrayLike = 1.0,
+    eps: ArrayLike | None = None,
+) -> float | Float[ndarray, "..."]:
     """P = (ε/σ)²·nd/L², the P at which `law_curve` equals L; with ε = σ², that is with a perfect fit, σ²·nd/L².
 
     Parameters (arrays broadcast): L > 0, the Lipschitz constant asked for; the others as in `law_curve`. It is a scale, not a

@@ -68,10 +68,14 @@ class Guess:
 
     def draw(self, size: int, rng: np.random.Generator) -> Float[ndarray, "size"]:
         """Independent draws of x."""
-        return self.median * np.exp(self.log_sd * check.generator(rng).standard_normal(check.count(size, "size")))
+        return self.median * np.exp(
+            self.log_sd * check.generator(rng).standard_normal(check.count(size, "size"))
+        )
 
 
-def effective_dimension(P: ArrayLike, n: ArrayLike, *, sigma2: ArrayLike = 1.0, L: ArrayLike = 1.0) -> float | Float[ndarray, "..."]:
+def effective_dimension(
+    P: ArrayLike, n: ArrayLike, *, sigma2: ArrayLike = 1.0, L: ArrayLike = 1.0
+) -> float | Float[ndarray, "..."]:
     """d_eff = P·L²/(σ²·n), the dimension at which σ²·n·d_eff/L² equals P. Arrays broadcast.
 
     Parameters: P observed number of parameters; n points; sigma2 noise level σ² ∈ (0, 1]; L Lipschitz constant in units in which robustness
@@ -82,7 +86,9 @@ def effective_dimension(P: ArrayLike, n: ArrayLike, *, sigma2: ArrayLike = 1.0, 
     >>> effective_dimension(1e6, 1e5)
     10.0
     """
-    P, n, sigma2, L = (_positive(v, name) for v, name in ((P, "P"), (n, "n"), (sigma2, "sigma2"), (L, "L")))
+    P, n, sigma2, L = (
+        _positive(v, name) for v, name in ((P, "P"), (n, "n"), (sigma2, "sigma2"), (L, "L"))
+    )
     if (sigma2 > 1).any():
         raise ValueError(f"sigma2 = {sigma2.max():g}; labels in [-1, 1] have sigma2 <= 1")
     d = P * L**2 / (sigma2 * n)
@@ -90,7 +96,13 @@ def effective_dimension(P: ArrayLike, n: ArrayLike, *, sigma2: ArrayLike = 1.0, 
 
 
 def transferred_parameters(
-    P: ArrayLike, n: ArrayLike, d: ArrayLike, n_new: ArrayLike, d_new: ArrayLike, *, keep: ArrayLike = 1.0
+    P: ArrayLike,
+    n: ArrayLike,
+    d: ArrayLike,
+    n_new: ArrayLike,
+    d_new: ArrayLike,
+    *,
+    keep: ArrayLike = 1.0,
 ) -> float | Float[ndarray, "..."]:
     """P' = P·(n'·d')/(n·d)·keep: the parameters that a new data set needs if P were needed for the old one. Arrays broadcast.
 
@@ -102,7 +114,17 @@ def transferred_parameters(
     >>> transferred_parameters(1e6, 1e5, 1e3, 1e7, 1e5)
     10000000000.0
     """
-    P, n, d, n_new, d_new, keep = (_positive(v, name) for v, name in ((P, "P"), (n, "n"), (d, "d"), (n_new, "n_new"), (d_new, "d_new"), (keep, "keep")))
+    P, n, d, n_new, d_new, keep = (
+        _positive(v, name)
+        for v, name in (
+            (P, "P"),
+            (n, "n"),
+            (d, "d"),
+            (n_new, "n_new"),
+            (d_new, "d_new"),
+            (keep, "keep"),
+        )
+    )
     new = P * (n_new / n) * (d_new / d) * keep
     return float(new) if new.ndim == 0 else new
 

@@ -19,7 +19,17 @@ from .. import _validate as check
 PRINTED = 8.0**4
 
 
-def finite_class_failure(n: int, d: int, *, eps: float, log_size: float, L: float, c: float = 1.0, k: int = 1, constant: float = PRINTED) -> float:
+def finite_class_failure(
+    n: int,
+    d: int,
+    *,
+    eps: float,
+    log_size: float,
+    L: float,
+    c: float = 1.0,
+    k: int = 1,
+    constant: float = PRINTED,
+) -> float:
     """min(1, 4k·exp(−nε²/(8³k)) + 2·exp(log|F| − ε²nd/(8⁴cL²))): the failure probability of the finite-class theorem.
 
     With at least one minus this probability no f ∈ F with Lip(f) ≤ L has a mean squared training error ≤ σ² − ε.
@@ -40,7 +50,9 @@ def finite_class_failure(n: int, d: int, *, eps: float, log_size: float, L: floa
     constant = check.positive(constant, "constant")
     noise = math.log(4 * k) - n * eps**2 / (8**3 * k)
     functions = math.log(2) + log_size - eps**2 * n * d / (constant * c * L**2)
-    return min(1.0, math.exp(min(1.0, noise)) + math.exp(min(1.0, functions)))  # an exponent above 1 would only overflow
+    return min(
+        1.0, math.exp(min(1.0, noise)) + math.exp(min(1.0, functions))
+    )  # an exponent above 1 would only overflow
 
 
 def log_net_size(p: int, radius: float, spacing: float) -> float:
@@ -56,7 +68,11 @@ def log_net_size(p: int, radius: float, spacing: float) -> float:
     >>> round(log_net_size(p=10, radius=1.0, spacing=0.5), 3)  # at most 5**10 points
     16.094
     """
-    p, R, s = check.count(p, "p"), check.positive(radius, "radius"), check.positive(spacing, "spacing")
+    p, R, s = (
+        check.count(p, "p"),
+        check.positive(radius, "radius"),
+        check.positive(spacing, "spacing"),
+    )
     return p * math.log1p(2 * R / s)
 
 
@@ -125,10 +141,14 @@ def lipschitz_lower_bound(
     n, d, p = check.count(n, "n"), check.count(d, "d"), check.count(p, "p")
     eps, delta, c = _share(eps, "eps"), _share(delta, "delta"), check.positive(c, "c")
     if not math.isfinite(log_J):
-        raise ValueError(f"log_J = {log_J!r}; a finite number is needed, the natural logarithm of J")
+        raise ValueError(
+            f"log_J = {log_J!r}; a finite number is needed, the natural logarithm of J"
+        )
     log_base = math.log(60 * check.positive(W, "W") / eps) + log_J
     if log_base <= 0:
-        raise ValueError(f"60·W·J/eps = {math.exp(log_base):g}; the theorem needs it above 1 (one function is then a net of the class)")
+        raise ValueError(
+            f"60·W·J/eps = {math.exp(log_base):g}; the theorem needs it above 1 (one function is then a net of the class)"
+        )
     if not ignore_points and n < points_needed(eps, k=k, delta=delta):
         raise ValueError(
             f"n = {n} is below {points_needed(eps, k=k, delta=delta):.3g} = 8⁴·k·log(8k/delta)/eps², from where on the theorem speaks; "
@@ -177,7 +197,9 @@ def depth_log_J(p: int, D: int, *, W: float = 1.0, Q: int = 1, R: float = 1.0) -
 def _share(x: float, name: str, one_allowed: bool = False) -> float:
     x = check.positive(x, name)
     if x > 1 or (x == 1 and not one_allowed):
-        raise ValueError(f"{name} = {x:g}; a number in (0, 1{']' if one_allowed else ')'} is needed")
+        raise ValueError(
+            f"{name} = {x:g}; a number in (0, 1{']' if one_allowed else ')'} is needed"
+        )
     return x
 
 

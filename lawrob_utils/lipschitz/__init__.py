@@ -15,8 +15,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .. import _validate as check
+from ..bracket import Bracket
 from .bounds import path_norm, spectral_bound
-from .bracket import Bracket
 from .certificate import Certificate, sdp_certificate, weighted_norm_bound
 from .deep import deep_ascent, deep_bracket, deep_certificate
 from .exact import exact_lipschitz
@@ -79,14 +79,29 @@ def relu_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, steps: int = 20
     gradients = np.linalg.norm(((X @ W.T + b > 0) * a) @ W, axis=1)
     steepest = X[np.argsort(-gradients, kind="stable")[:_MOST_STARTS]]
     proposed = rounded_starts(net, certificate, X, np.random.default_rng(0))
-    climbed = max((annealed_ascent(net, S, steps=steps) for S in (steepest, proposed)), key=lambda witness: witness.value)
+    climbed = max(
+        (annealed_ascent(net, S, steps=steps) for S in (steepest, proposed)),
+        key=lambda witness: witness.value,
+    )
     flipped = region_flips(net, np.concatenate([climbed.point[None], proposed[:4]]))
     if flipped.value > climbed.value:
-        return Bracket(flipped.value, above[upper_by], "ReLU gradient at a point found by region flips", upper_by)
-    return Bracket(climbed.value, above[upper_by], "ReLU gradient at a point found by annealed ascent", upper_by)
+        return Bracket(
+            flipped.value,
+            above[upper_by],
+            "ReLU gradient at a point found by region flips",
+            upper_by,
+        )
+    return Bracket(
+        climbed.value,
+        above[upper_by],
+        "ReLU gradient at a point found by annealed ascent",
+        upper_by,
+    )
 
 
-def sphere_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, radius: float = 1.0, steps: int = 200) -> Bracket:
+def sphere_bracket(
+    net: ReluNet, starts: Float[ndarray, "m d"], *, radius: float = 1.0, steps: int = 200
+) -> Bracket:
     """Bracket of the Lipschitz constant of a two-layer ReLU net on the sphere ‖x‖ = radius, for points of the sphere only.
 
     Below: a tangential gradient ‖∇f(x) − ⟨∇f(x), x⟩x/radius²‖ at a point of the sphere. Above: the SDP certificate of the ball
@@ -102,4 +117,9 @@ def sphere_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, radius: float
     radius = check.positive(radius, "radius")
     climbed = annealed_ascent(net, starts, steps=steps, sphere=radius)
     certificate = sdp_certificate(net, center=np.zeros(W.shape[1]), radius=radius)
-    return Bracket(climbed.value, certificate.value, "tangential gradient found by annealed ascent", "SDP certificate in the ball")
+    return Bracket(
+        climbed.value,
+        certificate.value,
+        "tangential gradient found by annealed ascent",
+        "SDP certificate in the ball",
+    )

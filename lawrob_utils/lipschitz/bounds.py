@@ -37,8 +37,12 @@ def spectral_bound(layers: Sequence[Float[ndarray, "out in"] | float]) -> float:
             continue
         W = check.matrix(layer, name)
         if width is not None and W.shape[1] != width:
-            raise ValueError(f"{name} takes {W.shape[1]} inputs but the layer before it gives {width}")
-        product *= float(np.linalg.norm(W, 2) * (1 + sum(W.shape) * EPS))  # what rounding can have hidden
+            raise ValueError(
+                f"{name} takes {W.shape[1]} inputs but the layer before it gives {width}"
+            )
+        product *= float(
+            np.linalg.norm(W, 2) * (1 + sum(W.shape) * EPS)
+        )  # what rounding can have hidden
         width = W.shape[0]
     return product
 

@@ -100,10 +100,14 @@ def sdp_certificate(
     Source: the relaxation is that of Fazlyab et al. (2019), in the form of Wang et al. (2022); see the appendix.
     """
     tol, max_iterations = check.positive(tol, "tol"), check.count(max_iterations, "max_iterations")
-    return zonotope_certificate(gradient_zonotope(net, center=center, radius=radius), tol, max_iterations)
+    return zonotope_certificate(
+        gradient_zonotope(net, center=center, radius=radius), tol, max_iterations
+    )
 
 
-def zonotope_certificate(Z: GradientZonotope, tol: float = 1e-7, max_iterations: int = 5000) -> Certificate:
+def zonotope_certificate(
+    Z: GradientZonotope, tol: float = 1e-7, max_iterations: int = 5000
+) -> Certificate:
     """An upper bound of the norm of every point of a zonotope: the computation behind `sdp_certificate`."""
     B = np.concatenate([Z.generators, Z.center[None]])
     alive = (B != 0).any(axis=1)
@@ -132,8 +136,18 @@ def _power_method(B, tol, max_iterations):
     """
     least = np.einsum("ij,ij->i", B, B)  # y_i ≥ ‖b_i‖² for every y with diag(y) ⪰ BBᵀ
     rank = min(_RANK, len(B))
-    V = _unit_rows(np.random.default_rng(0).standard_normal((len(B), rank)))  # any start will do; a fixed one repeats
-    stepped, best, total, age, next_check, last, last_gap = V, (np.inf, least, V), 0.0, 0, 16, 0.0, np.inf
+    V = _unit_rows(
+        np.random.default_rng(0).standard_normal((len(B), rank))
+    )  # any start will do; a fixed one repeats
+    stepped, best, total, age, next_check, last, last_gap = (
+        V,
+        (np.inf, least, V),
+        0.0,
+        0,
+        16,
+        0.0,
+        np.inf,
+    )
     for iteration in range(1, max_iterations + 1):
         BV = B.T @ V
         U = B @ BV
@@ -149,7 +163,12 @@ def _power_method(B, tol, max_iterations):
             if gap <= tol:
                 break
             next_check = iteration + max(8, iteration // 2)
-            if iteration > 50 and gap > 0.8 * last_gap and value - last < 0.02 * gap * value and rank < len(B):
+            if (
+                iteration > 50
+                and gap > 0.8 * last_gap
+                and value - last < 0.02 * gap * value
+                and rank < len(B)
+            ):
                 V = stepped = _with_escape_directions(B, y, V)
                 rank, total, age, last_gap, next_check = V.shape[1], 0.0, 0, np.inf, iteration + 16
                 continue

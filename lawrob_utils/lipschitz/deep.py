@@ -14,8 +14,8 @@ from numpy import ndarray
 from scipy.optimize import minimize
 
 from .. import _validate as check
+from ..bracket import Bracket
 from .bounds import spectral_bound
-from .bracket import Bracket
 from .nets import EPS
 from .search import GradientWitness
 
@@ -25,7 +25,10 @@ Layers = Sequence[tuple[Float[ndarray, "out in"], Float[ndarray, "out"]]]
 
 
 def deep_certificate(
-    matrices: Sequence[Float[ndarray, "out in"]], *, barriers: Sequence[float] = (0.1, 0.01, 1e-3, 1e-4), steps: int = 60
+    matrices: Sequence[Float[ndarray, "out in"]],
+    *,
+    barriers: Sequence[float] = (0.1, 0.01, 1e-3, 1e-4),
+    steps: int = 60,
 ) -> float:
     """An upper bound of Lip(f) for f = W_D ∘ relu ∘ … ∘ relu ∘ W_1, at most the product of norms and usually far below.
 
@@ -47,26 +50,41 @@ def deep_certificate(
     Source: the condition is LipSDP-Neuron (Fazlyab et al. 2019); elimination layer by layer as in ECLipsE (Xu and Sivaranjani 2024).
     """
     product = spectral_bound(list(matrices))
-    chain = _without_dead_neurons([check.matrix(W, f"matrices[{i}]") for i, W in enumerate(matrices)])
+    chain = _without_dead_neurons(
+        [check.matrix(W, f"matrices[{i}]") for i, W in enumerate(matrices)]
+    )
     if chain is None or product == 0:
         return 0.0
     if len(chain) == 1 or not np.isfinite(product):
         return product
     exponents = [int(np.ceil(np.log2(np.linalg.norm(W, 2)))) for W in chain]
-    chain = [W * 2.0**-e for W, e in zip(chain, exponents, strict=True)]  # norms in (½, 1]; powers of two cost no digits
+    chain = [
+        W * 2.0**-e for W, e in zip(chain, exponents, strict=True)
+    ]  # norms in (½, 1]; powers of two cost no digits
     N1 = chain[0] @ chain[0].T
     theta = _start(N1, chain)
     found = [theta]
     for t in barriers:
-        result = minimize(_objective, theta, (N1, chain, t), jac=True, method="L-BFGS-B", options={"maxiter": check.count(steps, "steps"), "maxcor": 30})
+        result = minimize(
+            _objective,
+            theta,
+            (N1, chain, t),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": check.count(steps, "steps"), "maxcor": 30},
+        )
         theta = result.x if np.isfinite(result.x).all() else theta
         found.append(theta)
     values = [_objective(theta, N1, chain, 0.0)[0] for theta in found]
     best = int(np.argmin(values))
-    return min(product, _proved(found[best], float(np.exp(values[best])), chain) * 2.0 ** sum(exponents))
+    return min(
+        product, _proved(found[best], float(np.exp(values[best])), chain) * 2.0 ** sum(exponents)
+    )
 
 
-def deep_ascent(layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 200, step_size: float = 0.1) -> GradientWitness:
+def deep_ascent(
+    layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 200, step_size: float = 0.1
+) -> GradientWitness:
     """The largest ‖Df(x)‖_op met on m paths that climb it, with ReLU replaced by ever sharper softplus: a lower bound of Lip(f).
 
     Each path follows one combination ⟨p, f⟩ of the outputs, p turned by one power iteration a step towards the steepest. The
@@ -96,7 +114,9 @@ def deep_ascent(layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 2
         h = 1e-5 * scale * np.divide(G, size, out=np.zeros_like(G), where=size > 0)
         climb = _soft_gradient(net, X + h, P, betas) - _soft_gradient(net, X - h, P, betas)
         size = np.linalg.norm(climb, axis=1, keepdims=True)
-        X = X + length * (1 - t / steps) * np.divide(climb, size, out=np.zeros_like(climb), where=size > 0)
+        X = X + length * (1 - t / steps) * np.divide(
+            climb, size, out=np.zeros_like(climb), where=size > 0
+        )
         best = _steepest(net, X, best)
     return best
 
@@ -114,7 +134,12 @@ def deep_bracket(layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 
     by = "layer-wise SDP certificate" if certificate < product else "product of spectral norms"
     X = check.matrix(starts, "starts", columns=net[0][0].shape[1])
     steepest = X[np.argsort(-_jacobian_norms(net, X)[0], kind="stable")[:_MOST_STARTS]]
-    return Bracket(deep_ascent(net, steepest, steps=steps).value, certificate, "Jacobian at a point found by annealed ascent", by)
+    return Bracket(
+        deep_ascent(net, steepest, steps=steps).value,
+        certificate,
+        "Jacobian at a point found by annealed ascent",
+        by,
+    )
 
 
 # --------------------------------------------------------------------------------------------------- from above
@@ -130,7 +155,9 @@ def _objective(theta, N1, chain, t):
         try:
             barrier -= 2 * np.log(np.diag(np.linalg.cholesky(A))).sum()
         except np.linalg.LinAlgError:
-            return 1e3, np.zeros_like(theta)  # outside: a wall from which the line search turns back
+            return 1e3, np.zeros_like(
+                theta
+            )  # outside: a wall from which the line search turns back
         inverses.append(np.linalg.inv(A))
         scaled.append(sNs)
         V = W / s
@@ -139,7 +166,9 @@ def _objective(theta, N1, chain, t):
     top, p = values[-1], vectors[:, -1]
     bar = np.outer(p, p) / top  # derivative by N, carried backwards through the recursion
     gradient = []
-    for s, W, inverse, sNs in zip(reversed(roots), reversed(chain[1:]), reversed(inverses), reversed(scaled), strict=True):
+    for s, W, inverse, sNs in zip(
+        reversed(roots), reversed(chain[1:]), reversed(inverses), reversed(scaled), strict=True
+    ):
         V = W / s
         by_inverse = V.T @ bar @ V
         by_A = -inverse @ by_inverse @ inverse - t * inverse
@@ -179,7 +208,9 @@ def _proved(theta, rho, chain):
         except np.linalg.LinAlgError:
             shift *= 4
     trace = float(np.trace(P)) + n * shift
-    short = shift + (n + 4) * EPS * (trace + float(np.linalg.norm(P)) + float(np.linalg.norm(chain[-1])) ** 2)
+    short = shift + (n + 4) * EPS * (
+        trace + float(np.linalg.norm(P)) + float(np.linalg.norm(chain[-1])) ** 2
+    )
     # The form is at least −short·(‖Δx‖² + Σ‖Δv_l‖²) and, norms being at most 1, ‖Δv_l‖ ≤ ‖Δx‖ up to rounding.
     return float(np.sqrt(rho + 1.01 * len(chain) * short))
 
@@ -259,7 +290,9 @@ def _jacobian_norms(net, X):
     H, on = X, []
     for W, b in net[:-1]:
         U = H @ W.T + b
-        rounding = 1e-12 * (np.linalg.norm(H, axis=1)[:, None] * np.linalg.norm(W, axis=1) + np.abs(b))
+        rounding = 1e-12 * (
+            np.linalg.norm(H, axis=1)[:, None] * np.linalg.norm(W, axis=1) + np.abs(b)
+        )
         inside &= ((np.abs(U) > rounding) | (W == 0).all(axis=1)).all(axis=1)
         on.append(U > 0)
         H = np.maximum(U, 0)

@@ -10,7 +10,7 @@ from math import comb
 
 import numpy as np
 
-from .bracket import Bracket
+from ..bracket import Bracket
 from .certificate import sdp_certificate
 from .nets import ReluNet, two_layer_arrays
 
@@ -56,7 +56,9 @@ def exact_lipschitz(net: ReluNet) -> Bracket:
         sides = [float(np.linalg.norm((sign * W[:, 0] > 0) @ M)) for sign in (1.0, -1.0)]
         return Bracket.exact(max(sides), "both half-lines")
     if (b == 0).all():
-        W = W @ np.linalg.qr(rng.standard_normal((W.shape[1],) * 2))[0]  # so that no plane is parallel to the cut
+        W = (
+            W @ np.linalg.qr(rng.standard_normal((W.shape[1],) * 2))[0]
+        )  # so that no plane is parallel to the cut
         found = [_over_corners(W[:, :-1], sign * W[:, -1], M, rng) for sign in (1.0, -1.0)]
     else:
         found = [_over_corners(W, b, M, rng)]
@@ -64,7 +66,9 @@ def exact_lipschitz(net: ReluNet) -> Bracket:
     certificate = upper if upper <= lower * (1 + 1e-9) else sdp_certificate(net).value
     if min(upper, certificate) <= lower * (1 + 1e-9):
         return Bracket.exact(lower, "all linear regions")
-    by = ("largest pattern at a corner where many planes meet", "SDP certificate")[int(certificate < upper)]
+    by = ("largest pattern at a corner where many planes meet", "SDP certificate")[
+        int(certificate < upper)
+    ]
     return Bracket(lower, max(lower, min(upper, certificate)), "gradient next to a corner", by)
 
 
@@ -72,7 +76,9 @@ def _over_corners(W, b, M, rng):
     """(largest gradient seen, largest that any pattern tried at a corner has) for planes W x + b = 0, gradients from M."""
     k, d = W.shape
     if comb(k, d) > MOST_VERTICES:
-        raise ValueError(f"k = {k} neurons in dimension {d} have {comb(k, d)} corners; at most {MOST_VERTICES} are enumerated")
+        raise ValueError(
+            f"k = {k} neurons in dimension {d} have {comb(k, d)} corners; at most {MOST_VERTICES} are enumerated"
+        )
     lower = upper = 0.0
     states = np.array(list(product([0.0, 1.0], repeat=d)))
     corners, crowded = combinations(range(k), d), set()
@@ -86,7 +92,9 @@ def _over_corners(W, b, M, rng):
         inverse = np.linalg.inv(A)
         x = -np.einsum("vij,vj->vi", inverse, b[J])
         U = x @ W.T + b
-        size = np.linalg.norm(inverse, axis=(1, 2)) * (1 + np.linalg.norm(x, axis=1) + np.abs(b).max())
+        size = np.linalg.norm(inverse, axis=(1, 2)) * (
+            1 + np.linalg.norm(x, axis=1) + np.abs(b).max()
+        )
         near = np.abs(U) <= 1e-13 * k * size[:, None]
         np.put_along_axis(near, J, True, axis=1)
         simple = near.sum(axis=1) == d
@@ -110,10 +118,16 @@ def _crowded_corner(W, b, M, x, u, near, size, rng):
     if m > _MOST_AT_ONE_VERTEX:
         high = float(np.linalg.norm(rest) + np.linalg.norm(through, axis=1).sum())
     else:
-        high = float(np.linalg.norm(rest + np.array(list(product([0.0, 1.0], repeat=m))) @ through, axis=1).max())
+        high = float(
+            np.linalg.norm(
+                rest + np.array(list(product([0.0, 1.0], repeat=m))) @ through, axis=1
+            ).max()
+        )
     clear = np.abs(u[~near]).min(initial=1.0)
     directions = rng.standard_normal((200, len(x)))
-    directions *= 0.5 * clear / np.linalg.norm(directions, axis=1, keepdims=True)  # rows of W have length 1
+    directions *= (
+        0.5 * clear / np.linalg.norm(directions, axis=1, keepdims=True)
+    )  # rows of W have length 1
     V = (x + directions) @ W.T + b
     sure = (np.abs(V) > 1e-13 * len(b) * size).all(axis=1)
     low = float(np.linalg.norm((V[sure] > 0) @ M, axis=1).max(initial=0.0))

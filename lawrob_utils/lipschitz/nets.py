@@ -13,7 +13,9 @@ from numpy import ndarray
 
 from .. import _validate as check
 
-EPS = np.finfo(float).eps  # 2⁻⁵², twice the unit roundoff: one factor of 2 in every error bound is to spare
+EPS = np.finfo(
+    float
+).eps  # 2⁻⁵², twice the unit roundoff: one factor of 2 in every error bound is to spare
 
 
 class ReluNet(Protocol):
@@ -55,28 +57,45 @@ def gradient_zonotope(
     """
     W, b, a = two_layer_arrays(net)
     k, d = W.shape
-    sign = np.sign(W[np.arange(k), (W != 0).argmax(axis=1)])  # of the first entry that is not 0; 0 for w = 0
+    sign = np.sign(
+        W[np.arange(k), (W != 0).argmax(axis=1)]
+    )  # of the first entry that is not 0; 0 for w = 0
     D = W * sign[:, None] + 0.0  # one representative of ±w
-    at = -sign * b  # in t = ⟨D_j, x⟩, neuron j switches at t = at_j, and there the slope in t jumps by a_j
+    at = (
+        -sign * b
+    )  # in t = ⟨D_j, x⟩, neuron j switches at t = at_j, and there the slope in t jumps by a_j
     before = np.where(sign < 0, -a, 0.0)  # slope at t = −∞
     low, high = _range_of_t(D, b, center, radius)
     first, members = _parallel(D)
     slope_min, slope_max = np.zeros((2, k))
     on, off = (at <= low) | (sign == 0), at >= high
     after = np.where(off, before, before + a)
-    slope_min, slope_max = np.minimum(np.where(on, after, before), after), np.maximum(np.where(on, after, before), after)
+    slope_min, slope_max = (
+        np.minimum(np.where(on, after, before), after),
+        np.maximum(np.where(on, after, before), after),
+    )
     for group in members:
-        slopes = _slopes(before[group].sum(), at[group], a[group], low[group].min(), high[group].max())
+        slopes = _slopes(
+            before[group].sum(), at[group], a[group], low[group].min(), high[group].max()
+        )
         slope_min[group[0]], slope_max[group[0]] = slopes.min(), slopes.max()
     middle, half = 0.5 * slope_min + 0.5 * slope_max, 0.5 * slope_max - 0.5 * slope_min
-    half[a * sign < 0] *= -1  # so that the generator of a single neuron is ½ a_j w_j: e_j = 1 where it is on, −1 where it is off
+    half[
+        a * sign < 0
+    ] *= -1  # so that the generator of a single neuron is ½ a_j w_j: e_j = 1 where it is on, −1 where it is off
     with np.errstate(over="ignore", invalid="ignore"):
         generators = half[first, None] * D[first]
         path = float(np.linalg.norm(a[:, None] * W, axis=1).sum())
-        return GradientZonotope(middle[first] @ D[first], generators[(generators != 0).any(axis=1)], 4 * (k + 4) * EPS * path)
+        return GradientZonotope(
+            middle[first] @ D[first],
+            generators[(generators != 0).any(axis=1)],
+            4 * (k + 4) * EPS * path,
+        )
 
 
-def two_layer_arrays(net: ReluNet) -> tuple[Float[ndarray, "k d"], Float[ndarray, "k"], Float[ndarray, "k"]]:
+def two_layer_arrays(
+    net: ReluNet,
+) -> tuple[Float[ndarray, "k d"], Float[ndarray, "k"], Float[ndarray, "k"]]:
     """(W, b, a) of the net, checked: finite, of shapes that fit, one output, ReLU."""
     name = type(net).__name__
     if not all(hasattr(net, array) for array in "Wba"):
@@ -86,7 +105,9 @@ def two_layer_arrays(net: ReluNet) -> tuple[Float[ndarray, "k d"], Float[ndarray
         )
     activation = getattr(net, "activation", "relu")
     if activation != "relu":
-        raise ValueError(f"net.activation = {activation!r}; the bound uses that every gradient is Σ_j s_j a_j w_j with s_j in {{0, 1}}, which holds for 'relu'")
+        raise ValueError(
+            f"net.activation = {activation!r}; the bound uses that every gradient is Σ_j s_j a_j w_j with s_j in {{0, 1}}, which holds for 'relu'"
+        )
     if np.ndim(net.a) > 1:
         raise ValueError(
             f"net.a has shape {np.shape(net.a)}: several outputs; the bound is about the norm of one gradient, so "
@@ -102,7 +123,9 @@ def _range_of_t(D, b, center, radius):
     if center is None and radius is None:
         return np.full(len(b), -np.inf), np.full(len(b), np.inf)
     if center is None or radius is None:
-        raise ValueError(f"center = {center}, radius = {radius}; a ball needs both, the whole space neither")
+        raise ValueError(
+            f"center = {center}, radius = {radius}; a ball needs both, the whole space neither"
+        )
     x, r = check.vector(center, "center", length=D.shape[1]), check.positive(radius, "radius")
     norms = np.linalg.norm(D, axis=1)
     reach = r * norms
@@ -115,7 +138,9 @@ def _parallel(D):
     classes: dict[bytes, list[int]] = {}
     for j, row in enumerate(np.ascontiguousarray(D)):
         classes.setdefault(row.tobytes(), []).append(j)
-    return np.array([group[0] for group in classes.values()]), [np.array(g) for g in classes.values() if len(g) > 1]
+    return np.array([group[0] for group in classes.values()]), [
+        np.array(g) for g in classes.values() if len(g) > 1
+    ]
 
 
 def _slopes(before, at, jump, low, high):

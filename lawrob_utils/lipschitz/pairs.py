@@ -61,7 +61,9 @@ def min_separation(X: Float[ndarray, "n d"]) -> PairWitness:
     """
     X = check.matrix(X, rows_at_least=2)
     pair = _steepest_pair(X, None)
-    return PairWitness(float(_distances(X, np.array([pair.i]), np.array([pair.j]))[0]), pair.i, pair.j)
+    return PairWitness(
+        float(_distances(X, np.array([pair.i]), np.array([pair.j]))[0]), pair.i, pair.j
+    )
 
 
 # Screening and recomputation. All distances² of a block come from one matrix product, ‖a‖² + ‖b‖² − 2⟨a, b⟩, which
@@ -86,7 +88,9 @@ def _steepest_pair(X: Float[ndarray, "n d"], y: Float[ndarray, "n"] | None) -> P
         slope2 = np.divide(rise2, d2, out=d2)
         k = np.array([slope2.argmax()])
         if slope2.flat[k[0]] > 0:
-            best, pair = _better(X, y, rows.start + k // d2.shape[1], cols.start + k % d2.shape[1], best, pair)
+            best, pair = _better(
+                X, y, rows.start + k // d2.shape[1], cols.start + k % d2.shape[1], best, pair
+            )
         # Among the small distances the most promising go first, and the rest stop as soon as none can still win.
         rounding = 4 * (A.shape[1] + 3) * np.finfo(float).eps * norms2
         at_least = np.maximum(small_d2 - rounding, 0.0)
@@ -103,7 +107,9 @@ def _steepest_pair(X: Float[ndarray, "n d"], y: Float[ndarray, "n"] | None) -> P
     return PairWitness(best, *pair)
 
 
-def _squared_distances(A: Float[ndarray, "n d"]) -> Iterator[tuple[slice, slice, Float[ndarray, "r c"], float]]:
+def _squared_distances(
+    A: Float[ndarray, "n d"],
+) -> Iterator[tuple[slice, slice, Float[ndarray, "r c"], float]]:
     """Blocks (rows, cols, ‖a_i − a_j‖², max of ‖a_i‖² + ‖a_j‖²) over i < j; entries with i ≥ j are inf."""
     n = A.shape[0]
     norm2 = np.einsum("ij,ij->i", A, A)
@@ -154,7 +160,9 @@ def _better(
     return (float(slopes[k]), (int(i[k]), int(j[k]))) if slopes[k] > best else (best, pair)
 
 
-def _distances(X: Float[ndarray, "n d"], i: Int[ndarray, "m"], j: Int[ndarray, "m"]) -> Float[ndarray, "m"]:
+def _distances(
+    X: Float[ndarray, "n d"], i: Int[ndarray, "m"], j: Int[ndarray, "m"]
+) -> Float[ndarray, "m"]:
     """‖x_i − x_j‖ from differences, scaled so that tiny ones do not underflow when squared."""
     difference = X[i] - X[j]
     unit = np.abs(difference).max(axis=1)

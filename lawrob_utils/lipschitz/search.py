@@ -60,7 +60,9 @@ def annealed_ascent(
     first, last = (check.positive(beta, "sharpness") for beta in sharpness)
     if sphere is not None:
         X = _onto_sphere(X, check.positive(sphere, "sphere"))
-    length = check.positive(step_size, "step_size") * max(float(np.sqrt((X**2).sum(axis=1).mean())), 1e-300)
+    length = check.positive(step_size, "step_size") * max(
+        float(np.sqrt((X**2).sum(axis=1).mean())), 1e-300
+    )
     u0 = float(np.std(X @ W.T + b)) or 1.0
     best = GradientWitness(0.0, X[0].copy())
     for t, beta in enumerate(np.geomspace(first, last, steps) / u0):
@@ -74,7 +76,9 @@ def annealed_ascent(
         else:
             climb = (beta * S * (1 - S) * a * (G @ W.T)) @ W  # gradient of ½‖G‖²
         norm = np.linalg.norm(climb, axis=1, keepdims=True)
-        X = X + length * (1 - t / steps) * np.divide(climb, norm, out=np.zeros_like(climb), where=norm > 0)
+        X = X + length * (1 - t / steps) * np.divide(
+            climb, norm, out=np.zeros_like(climb), where=norm > 0
+        )
         if sphere is not None:
             X = _onto_sphere(X, sphere)
     return _steepest_gradient(W, b, a, X, X @ W.T + b, best, sphere)
@@ -95,7 +99,10 @@ def region_flips(
     """
     W, b, a = two_layer_arrays(net)
     X = check.matrix(starts, "starts", columns=W.shape[1])
-    rounds, candidates = check.count(rounds, "rounds"), min(check.count(candidates, "candidates"), len(b))
+    rounds, candidates = (
+        check.count(rounds, "rounds"),
+        min(check.count(candidates, "candidates"), len(b)),
+    )
     M = a[:, None] * W
     norms2 = np.einsum("ij,ij->i", W, W)
     norms2[norms2 == 0] = np.inf
@@ -105,10 +112,14 @@ def region_flips(
         for _ in range(rounds):
             u = W @ x + b
             g = (u > 0) @ M
-            gain = 2 * np.where(u > 0, -1.0, 1.0) * (M @ g) + np.einsum("ij,ij->i", M, M)  # change of ‖g‖²
+            gain = 2 * np.where(u > 0, -1.0, 1.0) * (M @ g) + np.einsum(
+                "ij,ij->i", M, M
+            )  # change of ‖g‖²
             j = np.argpartition(-gain, candidates - 1)[:candidates]
             across = x - (2 * u[j] / norms2[j])[:, None] * W[j]
-            found = _steepest_gradient(W, b, a, across, across @ W.T + b, GradientWitness(value, x), None)
+            found = _steepest_gradient(
+                W, b, a, across, across @ W.T + b, GradientWitness(value, x), None
+            )
             if found.value <= max(value, float(np.linalg.norm(g))):
                 break
             x, value = found.point, found.value
@@ -118,7 +129,11 @@ def region_flips(
 
 
 def rounded_starts(
-    net: ReluNet, certificate: Certificate, starts: Float[ndarray, "m d"], rng: np.random.Generator, n: int = 32
+    net: ReluNet,
+    certificate: Certificate,
+    starts: Float[ndarray, "m d"],
+    rng: np.random.Generator,
+    n: int = 32,
 ) -> Float[ndarray, "n d"]:
     """n points whose activation patterns are close to those that the semidefinite relaxation favours.
 
@@ -159,7 +174,9 @@ def rounded_starts(
 def _onto_sphere(X, radius):
     norms = np.linalg.norm(X, axis=1, keepdims=True)
     if not (norms > 0).all():
-        raise ValueError("a point of starts is 0, the centre of the sphere; every start needs a direction")
+        raise ValueError(
+            "a point of starts is 0, the centre of the sphere; every start needs a direction"
+        )
     return X * (radius / norms)
 
 

@@ -19,12 +19,16 @@ def signs(y: ArrayLike, length: int) -> Float[ndarray, "n"]:
     values = check.vector(y, length=length)
     wrong = np.flatnonzero(np.abs(values) != 1)
     if wrong.size:
-        raise ValueError(f"y[{wrong[0]}] = {values[wrong[0]]:g}; this memorizer needs labels that are all +1 or -1")
+        raise ValueError(
+            f"y[{wrong[0]}] = {values[wrong[0]]:g}; this memorizer needs labels that are all +1 or -1"
+        )
     return values
 
 
 def in_blocks(
-    X: Float[ndarray, "m d"], width: int, values: Callable[[Float[ndarray, "r d"]], Float[ndarray, "r"]]
+    X: Float[ndarray, "m d"],
+    width: int,
+    values: Callable[[Float[ndarray, "r d"]], Float[ndarray, "r"]],
 ) -> Float[ndarray, "m"]:
     """values(X), a few rows at a time, so that (rows × width) arrays inside `values` stay at 32 MB."""
     rows = max(1, _ENTRIES // max(width, 1))

@@ -57,12 +57,16 @@ class Baum:
         y, d = signs(y, X.shape[0]), X.shape[1]
         group = d if self.group is None else check.count(self.group, "group")
         if group > d:
-            raise ValueError(f"group = {group} exceeds d = {d}; a hyperplane passes through at most d points in general")
+            raise ValueError(
+                f"group = {group} exceeds d = {d}; a hyperplane passes through at most d points in general"
+            )
         b = 1.0 if y.sum() >= 0 else -1.0
         rare = np.flatnonzero(y != b)
         groups = np.array_split(rare, -(-rare.size // group)) if rare.size else []
         slabs = [_slab(X, members) for members in groups]
-        U, w = frozen(np.array([u for u, _ in slabs]).reshape(-1, d), np.array([width for _, width in slabs]))
+        U, w = frozen(
+            np.array([u for u, _ in slabs]).reshape(-1, d), np.array([width for _, width in slabs])
+        )
         for name, value in (("group", group), ("U", U), ("w", w), ("b", b)):
             object.__setattr__(self, name, value)
 
@@ -98,13 +102,20 @@ class Baum:
         V = 2 * self.U / self.w[:, None]
         gram = V @ V.T
         if self.w.size <= _ENUMERATED and np.linalg.matrix_rank(self.U) == self.w.size:
-            patterns = np.array([(1, *rest) for rest in product((1, -1), repeat=self.w.size - 1)], dtype=float)
+            patterns = np.array(
+                [(1, *rest) for rest in product((1, -1), repeat=self.w.size - 1)], dtype=float
+            )
             squares = np.einsum("pg,gh,ph->p", patterns, gram, patterns)
-            return Bracket.exact(float(np.sqrt(squares.max())), "steepest crossing of slabs, all sign patterns")
+            return Bracket.exact(
+                float(np.sqrt(squares.max())), "steepest crossing of slabs, all sign patterns"
+            )
         D = np.abs(gram).sum(axis=1)
         top = np.linalg.eigvalsh(gram / np.sqrt(np.outer(D, D)))[-1] * (1 + 1e-12)
         return Bracket(
-            self._steep_place(V), float(np.sqrt(top * D.sum())), "gradient where slabs cross", "eigenvalue bound on sign patterns"
+            self._steep_place(V),
+            float(np.sqrt(top * D.sum())),
+            "gradient where slabs cross",
+            "eigenvalue bound on sign patterns",
         )
 
     def _steep_place(self, V: Float[ndarray, "G d"]) -> float:
@@ -140,7 +151,9 @@ def _slab(X: Float[ndarray, "n d"], members: ndarray) -> tuple[Float[ndarray, "d
             if miss > 1e-6
             else f"X[{nearest}] lies in the hyperplane through a group of points with the other label"
         )
-        raise ValueError(f"{why}: the points are not in general position; move them slightly or take smaller groups")
+        raise ValueError(
+            f"{why}: the points are not in general position; move them slightly or take smaller groups"
+        )
     if miss > 1e-6 * w:
         raise ValueError(
             f"the slab through the points {members.tolist()[:8]} has half-width {w:.2g} and rounding moves it by "

@@ -89,7 +89,9 @@ class Bumps:
     @property
     def disjoint(self) -> bool:
         """r ≤ δ/2: no two bumps overlap anywhere in R^d."""
-        return cast(float, self.radius) <= self.delta / 2 * (1 + 1e-12)  # half of another routine's separation may differ in its last bit
+        return cast(float, self.radius) <= self.delta / 2 * (
+            1 + 1e-12
+        )  # half of another routine's separation may differ in its last bit
 
     @property
     def n_parameters(self) -> int:
@@ -101,7 +103,9 @@ class Bumps:
         X = check.matrix(X, columns=self.centres.shape[1])
 
         def values(part: Float[ndarray, "r d"]) -> Float[ndarray, "r"]:
-            t = cdist(part, self.centres)  # takes differences, so the distance of a point to itself is exactly 0
+            t = cdist(
+                part, self.centres
+            )  # takes differences, so the distance of a point to itself is exactly 0
             t /= -cast(float, self.radius)
             t += 1
             return np.maximum(t, 0, out=t) @ self.heights
@@ -117,13 +121,30 @@ class Bumps:
         """
         r, size = cast(float, self.radius), np.abs(self.heights)
         if self.disjoint:
-            return Bracket.exact(float(size.max() / r), "from the highest centre to the edge of its bump")
-        near = in_blocks(self.centres, self.heights.size, lambda part: (cdist(part, self.centres) < 2 * r) @ size)
-        groups = [self.centres[chosen] for chosen in (size >= 0, self.heights > 0, self.heights < 0) if chosen.any()]
+            return Bracket.exact(
+                float(size.max() / r), "from the highest centre to the edge of its bump"
+            )
+        near = in_blocks(
+            self.centres, self.heights.size, lambda part: (cdist(part, self.centres) < 2 * r) @ size
+        )
+        groups = [
+            self.centres[chosen]
+            for chosen in (size >= 0, self.heights > 0, self.heights < 0)
+            if chosen.any()
+        ]
         at_centroid = max(self._slope_at(points.mean(axis=0)) for points in groups)
         of_data = data_lipschitz(self.centres, self.heights).value
-        by = "slope between two points" if of_data >= at_centroid else "gradient at a centroid of the points"
-        return Bracket(max(at_centroid, of_data), float(near.max() / r), by, "bumps that can overlap at one place")
+        by = (
+            "slope between two points"
+            if of_data >= at_centroid
+            else "gradient at a centroid of the points"
+        )
+        return Bracket(
+            max(at_centroid, of_data),
+            float(near.max() / r),
+            by,
+            "bumps that can overlap at one place",
+        )
 
     def _slope_at(self, x: Float[ndarray, "d"]) -> float:
         """‖∇f(x)‖, or 0 where f has a kink."""
@@ -132,7 +153,10 @@ class Bumps:
         if (distance < 1e-9 * r).any() or (np.abs(distance - r) < 1e-9 * r).any():
             return 0.0
         active = distance < r
-        return float(np.linalg.norm((self.heights[active] / distance[active]) @ (x - self.centres[active])) / r)
+        return float(
+            np.linalg.norm((self.heights[active] / distance[active]) @ (x - self.centres[active]))
+            / r
+        )
 
 
 def _spread_out(X: Float[ndarray, "n d"], m: int) -> Int[ndarray, "m"]:
@@ -186,7 +210,9 @@ def projection(d: int, d_tilde: int, rng: np.random.Generator) -> Float[ndarray,
     """
     d, d_tilde = check.count(d, "d"), check.count(d_tilde, "d_tilde")
     if d_tilde > d:
-        raise ValueError(f"d_tilde = {d_tilde} exceeds d = {d}; a projection cannot add coordinates")
+        raise ValueError(
+            f"d_tilde = {d_tilde} exceeds d = {d}; a projection cannot add coordinates"
+        )
     Q, R = np.linalg.qr(check.generator(rng).standard_normal((d, d_tilde)))
     return np.ascontiguousarray((Q * np.sign(np.diag(R))).T)  # the signs make the law of Q uniform
 
@@ -213,7 +239,9 @@ class Projected:
     def __post_init__(self) -> None:
         A = _orthonormal_rows(self.A)
         if not isinstance(self.inner, Memorizer):
-            raise ValueError(f"inner = {self.inner!r} is no memorizer (predict, n_parameters, lipschitz, name)")
+            raise ValueError(
+                f"inner = {self.inner!r} is no memorizer (predict, n_parameters, lipschitz, name)"
+            )
         object.__setattr__(self, "A", frozen(A)[0])
 
     @property
@@ -235,7 +263,11 @@ class Projected:
 
 
 def projected_bumps(
-    X: Float[ndarray, "n d"], y: Float[ndarray, "n"], A: Float[ndarray, "d_tilde d"], *, keep: float = 1.0
+    X: Float[ndarray, "n d"],
+    y: Float[ndarray, "n"],
+    A: Float[ndarray, "d_tilde d"],
+    *,
+    keep: float = 1.0,
 ) -> Projected:
     """Bumps on the projected points Ax_i: P = m(d̃ + 1), m = ⌈keep·n⌉, and Lip(f) = 2·max|y_i|/δ̃ exactly.
 

@@ -32,7 +32,9 @@ class _Linear:
         y = check.vector(y, length=X.shape[0])
         P = check.count(self.P, "P")
         if P > X.shape[1]:
-            raise ValueError(f"P = {P} exceeds d = {X.shape[1]}; there are only d coordinates to weight")
+            raise ValueError(
+                f"P = {P} exceeds d = {X.shape[1]}; there are only d coordinates to weight"
+            )
         self._refuse(P, X.shape[0])
         w = self._fit(X[:, :P], y)
         for name, value in (("d", X.shape[1]), ("P", P), ("w", frozen(w)[0])):
@@ -126,4 +128,6 @@ class LeastSquares(_Linear):
 
     def _refuse(self, P: int, n: int) -> None:
         if P > n:
-            raise ValueError(f"P = {P} exceeds n = {n}: many linear functions then fit; take MinNormLinear")
+            raise ValueError(
+                f"P = {P} exceeds n = {n}: many linear functions then fit; take MinNormLinear"
+            )

@@ -60,10 +60,16 @@ class OneNumber:
         if bits > 52:
             raise ValueError(f"bits = {bits}; at most 52 bits a coordinate are in a float64")
         if np.abs(X).max() > 1:
-            raise ValueError(f"X has an entry of size {np.abs(X).max():g}; entries in [-1, 1] are needed, rescale X")
+            raise ValueError(
+                f"X has an entry of size {np.abs(X).max():g}; entries in [-1, 1] are needed, rescale X"
+            )
         steps = np.rint((X + 1) / 2 * (2**bits - 1)).astype(np.int64).ravel()
-        digits = np.concatenate([((steps[:, None] >> np.arange(bits - 1, -1, -1)) & 1).ravel(), y > 0])
-        number = int.from_bytes(np.packbits(digits.astype(np.uint8)).tobytes(), "big") >> (-digits.size % 8)
+        digits = np.concatenate(
+            [((steps[:, None] >> np.arange(bits - 1, -1, -1)) & 1).ravel(), y > 0]
+        )
+        number = int.from_bytes(np.packbits(digits.astype(np.uint8)).tobytes(), "big") >> (
+            -digits.size % 8
+        )
         for name, value in (("bits", bits), ("number", number), ("n", n), ("d", d)):
             object.__setattr__(self, name, value)
         if self._flat >= self._rho:
@@ -100,9 +106,13 @@ class OneNumber:
     def _decoded(self) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
         """Centres and signs, read from the digits of the number and from nothing else."""
         m = self.n_bits
-        padded = np.frombuffer((self.number << (-m % 8)).to_bytes(-(-m // 8), "big"), dtype=np.uint8)
+        padded = np.frombuffer(
+            (self.number << (-m % 8)).to_bytes(-(-m // 8), "big"), dtype=np.uint8
+        )
         digits = np.unpackbits(padded)[:m]
-        steps = digits[: m - self.n].reshape(-1, self.bits).astype(np.int64) @ (1 << np.arange(self.bits - 1, -1, -1))
+        steps = digits[: m - self.n].reshape(-1, self.bits).astype(np.int64) @ (
+            1 << np.arange(self.bits - 1, -1, -1)
+        )
         centres = 2 * steps.reshape(self.n, self.d) / (2**self.bits - 1) - 1
         return centres, np.where(digits[m - self.n :] == 1, 1.0, -1.0)
 
@@ -120,10 +130,15 @@ class OneNumber:
         centres, heights = self._decoded
 
         def values(part: Float[ndarray, "r d"]) -> Float[ndarray, "r"]:
-            return np.clip((self._rho - cdist(part, centres)) / (self._rho - self._flat), 0, 1) @ heights
+            return (
+                np.clip((self._rho - cdist(part, centres)) / (self._rho - self._flat), 0, 1)
+                @ heights
+            )
 
         return in_blocks(X, self.n, values)
 
     def lipschitz(self) -> Bracket:
         """Exactly 1/(ρ − e): down the slope of any bump; the bumps do not overlap."""
-        return Bracket.exact(1 / (self._rho - self._flat), "from the flat top of a bump to its edge")
+        return Bracket.exact(
+            1 / (self._rho - self._flat), "from the flat top of a bump to its edge"
+        )

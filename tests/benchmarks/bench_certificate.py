@@ -35,7 +35,11 @@ TRAINED += [(50, 400, 200), (100, 400, 50), (100, 400, 100), (100, 400, 200), (1
 def random_net(d, k, seed=0):
     """w_j ~ N(0, I/d), a_j ~ N(0, 1/k), b_j ~ 0.3·N(0, 1)."""
     rng = np.random.default_rng(seed)
-    return SimpleNamespace(W=rng.standard_normal((k, d)) / np.sqrt(d), a=rng.standard_normal(k) / np.sqrt(k), b=0.3 * rng.standard_normal(k))
+    return SimpleNamespace(
+        W=rng.standard_normal((k, d)) / np.sqrt(d),
+        a=rng.standard_normal(k) / np.sqrt(k),
+        b=0.3 * rng.standard_normal(k),
+    )
 
 
 def best_of(work, repeats):
@@ -57,7 +61,9 @@ def lipsdp(net, form, solver):
     if form == "dual":
         rho, lam = cp.Variable(), cp.Variable(k, nonneg=True)
         cross = -cp.diag(lam) @ net.W
-        block = cp.bmat([[rho * np.eye(d), cross.T], [cross, 2 * cp.diag(lam) - np.outer(net.a, net.a)]])
+        block = cp.bmat(
+            [[rho * np.eye(d), cross.T], [cross, 2 * cp.diag(lam) - np.outer(net.a, net.a)]]
+        )
         problem = cp.Problem(cp.Minimize(rho), [0.5 * (block + block.T) >> 0])
     else:
         M = 0.5 * net.a[:, None] * net.W
@@ -79,14 +85,35 @@ def against_solvers(quick):
         solvers = [("dual", "SCS"), ("dual", "CLARABEL"), ("primal", "SCS"), ("primal", "CLARABEL")]
     except ImportError:
         solvers = []
-    recorded = {(r["d"], r["k"]): r for r in json.loads(RECORD.read_text("utf-8"))["random"]} if RECORD.exists() and not solvers else {}
+    recorded = (
+        {(r["d"], r["k"]): r for r in json.loads(RECORD.read_text("utf-8"))["random"]}
+        if RECORD.exists() and not solvers
+        else {}
+    )
     rows = []
-    for d, k in [(20, 50), (50, 100), (20, 200), (100, 200), (20, 500), (100, 500), (100, 2000), (784, 1000)]:
+    for d, k in [
+        (20, 50),
+        (50, 100),
+        (20, 200),
+        (100, 200),
+        (20, 500),
+        (100, 500),
+        (100, 2000),
+        (784, 1000),
+    ]:
         if quick and k > 200:
             continue
         net = random_net(d, k)
-        seconds, certificate = best_of(lambda net=net: lipschitz.sdp_certificate(net), 5 if k <= 500 else 2)
-        row = {"d": d, "k": k, "certificate": certificate.value, "gap": certificate.value / certificate.relaxation - 1, "seconds": seconds}
+        seconds, certificate = best_of(
+            lambda net=net: lipschitz.sdp_certificate(net), 5 if k <= 500 else 2
+        )
+        row = {
+            "d": d,
+            "k": k,
+            "certificate": certificate.value,
+            "gap": certificate.value / certificate.relaxation - 1,
+            "seconds": seconds,
+        }
         row["spectral"] = lipschitz.spectral_bound([net.W, net.a[None]]) / certificate.value
         row["path_norm"] = lipschitz.path_norm(net) / certificate.value
         row["solvers"] = recorded.get((d, k), {}).get("solvers", [])
@@ -95,7 +122,14 @@ def against_solvers(quick):
             if solver == "CLARABEL" and k > (50 if form == "dual" else 100):
                 continue  # many minutes
             time_, value = lipsdp(net, form, solver)
-            row["solvers"].append({"form": form, "solver": solver, "seconds": time_, "value/certificate": value / certificate.value})
+            row["solvers"].append(
+                {
+                    "form": form,
+                    "solver": solver,
+                    "seconds": time_,
+                    "value/certificate": value / certificate.value,
+                }
+            )
             print("   ", d, k, row["solvers"][-1], flush=True)
         rows.append(row)
     return rows
@@ -138,7 +172,14 @@ def exact():
             ratios.append(lipschitz.sdp_certificate(net).value / truth.upper)
             X = 3 * np.random.default_rng(seed).standard_normal((64, d))
             searches.append(lipschitz.annealed_ascent(net, X).value / truth.upper)
-        rows.append({"d": d, "k": k, "certificate/exact": [min(ratios), max(ratios)], "ascent/exact": [min(searches), max(searches)]})
+        rows.append(
+            {
+                "d": d,
+                "k": k,
+                "certificate/exact": [min(ratios), max(ratios)],
+                "ascent/exact": [min(searches), max(searches)],
+            }
+        )
     return rows
 
 
@@ -146,43 +187,94 @@ def deep():
     rows = []
     for widths in [(10, 32, 32, 1), (20, 50, 50, 1), (20, 50, 50, 50, 1), (64, 64, 64, 10)]:
         rng = np.random.default_rng(0)
-        layers = [(rng.standard_normal((o, i)) / np.sqrt(i), 0.3 * rng.standard_normal(o)) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+        layers = [
+            (rng.standard_normal((o, i)) / np.sqrt(i), 0.3 * rng.standard_normal(o))
+            for i, o in zip(widths[:-1], widths[1:], strict=True)
+        ]
         chain = [W for W, _ in layers]
         seconds, bound = best_of(lambda chain=chain: lipschitz.deep_certificate(chain), 2)
         X = rng.standard_normal((256, widths[0]))
         bracket = lipschitz.deep_bracket(layers, X)
-        rows.append({"widths": widths, "product": lipschitz.spectral_bound(chain), "bound": bound, "seconds": seconds, "lower": bracket.lower})
+        rows.append(
+            {
+                "widths": widths,
+                "product": lipschitz.spectral_bound(chain),
+                "bound": bound,
+                "seconds": seconds,
+                "lower": bracket.lower,
+            }
+        )
     return rows
 
 
 def print_random(rows):
-    print(f"{'d':>4}{'k':>6}{'certificate':>13}{'gap':>9}{'ms':>9}{'spectral':>10}{'path':>7}", "  solvers: seconds, times slower, value/certificate − 1")
+    print(
+        f"{'d':>4}{'k':>6}{'certificate':>13}{'gap':>9}{'ms':>9}{'spectral':>10}{'path':>7}",
+        "  solvers: seconds, times slower, value/certificate − 1",
+    )
     for row in rows:
         print("{d:>4}{k:>6}{certificate:>13.6f}{gap:>9.0e}".format(**row), end="")
-        print(f"{1e3 * row['seconds']:>9.1f}{row['spectral']:>10.2f}{row['path_norm']:>7.2f}", end="   ")
+        print(
+            f"{1e3 * row['seconds']:>9.1f}{row['spectral']:>10.2f}{row['path_norm']:>7.2f}",
+            end="   ",
+        )
         for s in row["solvers"]:
-            print(f"{s['solver']} {s['form']} {s['seconds']:.1f} s, {s['seconds'] / row['seconds']:.0f}x, {s['value/certificate'] - 1:+.0e}", end="; ")
+            print(
+                f"{s['solver']} {s['form']} {s['seconds']:.1f} s, {s['seconds'] / row['seconds']:.0f}x, {s['value/certificate'] - 1:+.0e}",
+                end="; ",
+            )
         if row["solvers"]:
-            fastest, target = min(s["seconds"] for s in row["solvers"]) / row["seconds"], TARGET.get((row["d"], row["k"]))
-            print(f"fastest {fastest:.0f}x" + (f", target >= {target}x" if target else "") + ("" if row["solved_in_this_run"] else " (recorded)"), end="")
+            fastest, target = (
+                min(s["seconds"] for s in row["solvers"]) / row["seconds"],
+                TARGET.get((row["d"], row["k"])),
+            )
+            print(
+                f"fastest {fastest:.0f}x"
+                + (f", target >= {target}x" if target else "")
+                + ("" if row["solved_in_this_run"] else " (recorded)"),
+                end="",
+            )
         print()
 
 
 def print_trained(rows):
-    names = ["d", "n", "k", "mse", "lower", "upper", "ratio", "ms", "spectral", "path", "at data", "sampled"]
+    names = [
+        "d",
+        "n",
+        "k",
+        "mse",
+        "lower",
+        "upper",
+        "ratio",
+        "ms",
+        "spectral",
+        "path",
+        "at data",
+        "sampled",
+    ]
     print("\n" + "".join(f"{name:>9}" for name in names), "  (the last four over the certificate)")
     for r in rows:
-        print("{d:>9}{n:>9}{k:>9}{mse:>9.0e}{lower:>9.3f}{upper:>9.3f}{ratio:>9.3f}".format(**r), end="")
-        context = [r[f"{name}/certificate"] for name in ("spectral", "path_norm", "at_data", "sphere_sample")]
+        print(
+            "{d:>9}{n:>9}{k:>9}{mse:>9.0e}{lower:>9.3f}{upper:>9.3f}{ratio:>9.3f}".format(**r),
+            end="",
+        )
+        context = [
+            r[f"{name}/certificate"]
+            for name in ("spectral", "path_norm", "at_data", "sphere_sample")
+        ]
         print(f"{1e3 * r['certificate_s']:>9.1f}" + "".join(f"{value:>9.2f}" for value in context))
     ratios = [r["ratio"] for r in rows]
-    print(f"upper/lower on {len(ratios)} trained nets: median {np.median(ratios):.3f} (target <= 1.15), worst {max(ratios):.3f} (target <= 1.3)")
+    print(
+        f"upper/lower on {len(ratios)} trained nets: median {np.median(ratios):.3f} (target <= 1.15), worst {max(ratios):.3f} (target <= 1.3)"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes and ten trained nets")
-    parser.add_argument("--record", type=Path, help="also write the results with their provenance to this file")
+    parser.add_argument(
+        "--record", type=Path, help="also write the results with their provenance to this file"
+    )
     arguments = parser.parse_args()
     lipschitz.sdp_certificate(random_net(20, 50))  # warm up
 
@@ -193,12 +285,17 @@ def main() -> None:
     result["exact"] = exact()
     print("\ncertificate / exact value and ascent / exact value, smallest to largest of five nets")
     for r in result["exact"]:
-        sides = [" – ".join(f"{x:.2f}" for x in r[name]) for name in ("certificate/exact", "ascent/exact")]
+        sides = [
+            " – ".join(f"{x:.2f}" for x in r[name])
+            for name in ("certificate/exact", "ascent/exact")
+        ]
         print(f"  d = {r['d']}, k = {r['k']}: {sides[0]},  {sides[1]}")
     result["deep"] = deep()
     print("\ndeep: product of norms, bound, seconds, best gradient found")
     for r in result["deep"]:
-        print(f"  {'-'.join(map(str, r['widths']))}: {r['product']:.3f}, {r['bound']:.4f}, {r['seconds']:.2f} s, {r['lower']:.3f}")
+        print(
+            f"  {'-'.join(map(str, r['widths']))}: {r['product']:.3f}, {r['bound']:.4f}, {r['seconds']:.2f} s, {r['lower']:.3f}"
+        )
 
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)
@@ -217,7 +314,9 @@ def main() -> None:
             "date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "packages": packages, "machine": platform.machine(),
             "cores": os.cpu_count(), "threads": os.environ["OMP_NUM_THREADS"], "load_at_the_end": os.getloadavg()[0],
         }  # fmt: skip
-        arguments.record.write_text(json.dumps({"provenance": provenance, **result}, indent=1) + "\n")
+        arguments.record.write_text(
+            json.dumps({"provenance": provenance, **result}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

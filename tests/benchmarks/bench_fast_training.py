@@ -39,7 +39,9 @@ def plain_loop(X, y, epochs, rng) -> torch.nn.Module:
     for _ in range(epochs):
         for rows in torch.from_numpy(rng.permutation(len(X))).split(BATCH):
             t += 1
-            adam.param_groups[0]["lr"] = LR * min(t / (0.3 * total), (total - t + 1) / (0.7 * total), 1.0)
+            adam.param_groups[0]["lr"] = LR * min(
+                t / (0.3 * total), (total - t + 1) / (0.7 * total), 1.0
+            )
             eps = EPS * min(1.0, t / (0.4 * total))
             x = (X[rows] + eps * (2 * torch.rand_like(X[rows]) - 1)).clamp(0, 1)
             for _ in range(10):
@@ -55,7 +57,9 @@ def plain_loop(X, y, epochs, rng) -> torch.nn.Module:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one epoch on 2000 images: the times only")
+    parser.add_argument(
+        "--quick", action="store_true", help="one epoch on 2000 images: the times only"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="so many pairs of networks")
     options = parser.parse_args()
     quick, seeds = options.quick, options.seeds
@@ -72,15 +76,35 @@ def main() -> None:
             net = fit(np.random.default_rng(seed))
             seconds = (time.process_time() - begin) / epochs
             net.register_buffer("here", torch.zeros(1))
-            robust = standing(net, test.X[pick], test.labels[pick], EPS, 20, 2, np.random.default_rng(1)).mean()
-            rows.append({"way": way, "seed": seed, "seconds_per_epoch": seconds, "robust": float(robust)})
-            print(f"{way:14s} seed {seed}  {seconds:7.1f} s an epoch of {n} images   robust accuracy {robust:.3f}", flush=True)
-    ratios = [a["seconds_per_epoch"] / b["seconds_per_epoch"] for a, b in zip(rows[::2], rows[1::2], strict=True)]
-    change = float(np.mean([b["robust"] - a["robust"] for a, b in zip(rows[::2], rows[1::2], strict=True)]))
-    print(f"an epoch is {min(ratios):.1f} times faster in the worst run (target 3), robust accuracy changes by {change:+.3f} (target at least -0.01)")
+            robust = standing(
+                net, test.X[pick], test.labels[pick], EPS, 20, 2, np.random.default_rng(1)
+            ).mean()
+            rows.append(
+                {"way": way, "seed": seed, "seconds_per_epoch": seconds, "robust": float(robust)}
+            )
+            print(
+                f"{way:14s} seed {seed}  {seconds:7.1f} s an epoch of {n} images   robust accuracy {robust:.3f}",
+                flush=True,
+            )
+    ratios = [
+        a["seconds_per_epoch"] / b["seconds_per_epoch"]
+        for a, b in zip(rows[::2], rows[1::2], strict=True)
+    ]
+    change = float(
+        np.mean([b["robust"] - a["robust"] for a, b in zip(rows[::2], rows[1::2], strict=True)])
+    )
+    print(
+        f"an epoch is {min(ratios):.1f} times faster in the worst run (target 3), robust accuracy changes by {change:+.3f} (target at least -0.01)"
+    )
     path = Path("_build/benchmarks/fast_training.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"n": n, "epochs": epochs, "runs": rows, "worst_ratio": min(ratios), "change": change}, indent=1) + "\n")
+    path.write_text(
+        json.dumps(
+            {"n": n, "epochs": epochs, "runs": rows, "worst_ratio": min(ratios), "change": change},
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     # Half of the points are a cluster of radius 0.01, so that the recomputation of small distances has work to do.
     spread, y = data.sphere(n, d, rng), data.random_signs(n, rng)
-    cases = {"sphere": spread, "half in a tight cluster": np.where(np.arange(n)[:, None] % 2, spread, 0.01 * spread + 0.5)}
+    cases = {
+        "sphere": spread,
+        "half in a tight cluster": np.where(np.arange(n)[:, None] % 2, spread, 0.01 * spread + 0.5),
+    }
     rows = []
     for name, X in cases.items():
         bare_product(X[:2000])  # warm up
@@ -54,16 +57,34 @@ def main() -> None:
         slopes = seconds(lipschitz.data_lipschitz, X, y)
         after = seconds(bare_product, X)
         product = (before + after) / 2
-        rows.append({"case": name, "n": n, "d": d, "product_s": product, "slopes_s": slopes, "ratio": slopes / product})
+        rows.append(
+            {
+                "case": name,
+                "n": n,
+                "d": d,
+                "product_s": product,
+                "slopes_s": slopes,
+                "ratio": slopes / product,
+            }
+        )
     memory = peak_gb()  # of the whole process, interpreter and data included
 
     print(f"{'case':<26}{'n':>7}{'d':>5}{'product s':>11}{'slopes s':>10}{'ratio':>7}{'target':>8}")
     for row in rows:
-        print("{case:<26}{n:>7}{d:>5}{product_s:>11.2f}{slopes_s:>10.2f}{ratio:>7.2f}    <= 2".format(**row))
+        print(
+            "{case:<26}{n:>7}{d:>5}{product_s:>11.2f}{slopes_s:>10.2f}{ratio:>7.2f}    <= 2".format(
+                **row
+            )
+        )
     print(f"peak memory {memory:.2f} GB, target <= 1.5 GB")
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)
-    record = {"rows": rows, "peak_gb": memory, "target": {"ratio": 2.0, "peak_gb": 1.5}, "threads": os.environ["OMP_NUM_THREADS"]}
+    record = {
+        "rows": rows,
+        "peak_gb": memory,
+        "target": {"ratio": 2.0, "peak_gb": 1.5},
+        "threads": os.environ["OMP_NUM_THREADS"],
+    }
     (out / "pairwise.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -28,7 +28,11 @@ def plain_pgd(f, X, y, eps, norm, sizes, rng) -> float:
     x0, y = torch.tensor(X), torch.tensor(y)
     if norm == "l2":
         u = rng.standard_normal(X.shape)
-        u *= eps * rng.uniform(size=(len(X), 1)) ** (1 / X.shape[1]) / np.linalg.norm(u, axis=1, keepdims=True)
+        u *= (
+            eps
+            * rng.uniform(size=(len(X), 1)) ** (1 / X.shape[1])
+            / np.linalg.norm(u, axis=1, keepdims=True)
+        )
     else:
         u = rng.uniform(-eps, eps, X.shape)
     x = (x0 + torch.tensor(u, dtype=x0.dtype)).clamp(0, 1)
@@ -38,7 +42,9 @@ def plain_pgd(f, X, y, eps, norm, sizes, rng) -> float:
         with torch.no_grad():
             if norm == "l2":
                 delta = x + size * g / g.norm(dim=1, keepdim=True).clamp_min(1e-12) - x0
-                x = x0 + delta * (eps / delta.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1)
+                x = x0 + delta * (eps / delta.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(
+                    1
+                )
             else:
                 x = x0 + (x + size * g.sign() - x0).clamp(-eps, eps)
             x = x.clamp(0, 1)
@@ -61,14 +67,28 @@ def main() -> None:
     f = net.as_module("float32")
     rows = []
     for norm, eps in EPS.items():
-        schedules = {"same steps": eps * np.arange(STEPS, 0, -1) / STEPS, "constant step 2.5 eps/40": np.full(STEPS, 2.5 * eps / STEPS)}
+        schedules = {
+            "same steps": eps * np.arange(STEPS, 0, -1) / STEPS,
+            "constant step 2.5 eps/40": np.full(STEPS, 2.5 * eps / STEPS),
+        }
         for name, sizes in schedules.items():
             step = None if name == "same steps" else sizes[0]
             results = []
             for run in range(runs):
-                slow, slow_s = timed(plain_pgd, f, X, y, eps, norm, sizes, np.random.default_rng(run))
+                slow, slow_s = timed(
+                    plain_pgd, f, X, y, eps, norm, sizes, np.random.default_rng(run)
+                )
                 fast, fast_s = timed(
-                    attacks.robust_accuracy, f, X, y, eps, norm, steps=STEPS, step_size=step, rng=np.random.default_rng(run), clip=(0, 1)
+                    attacks.robust_accuracy,
+                    f,
+                    X,
+                    y,
+                    eps,
+                    norm,
+                    steps=STEPS,
+                    step_size=step,
+                    rng=np.random.default_rng(run),
+                    clip=(0, 1),
                 )
                 results.append((slow, fast, slow_s / fast_s))
             plain, ours, ratio = (np.array(column) for column in zip(*results, strict=True))
@@ -77,14 +97,27 @@ def main() -> None:
                  "difference": abs(ours - plain).max(), "worst": ratio.min(), "median": float(np.median(ratio))}
             )  # fmt: skip
 
-    print(f"{net.name} on all 1797 digits, PGD-{STEPS}, float32, {runs} run(s), {torch.get_num_threads()} thread(s)")
-    print(f"{'norm':<6}{'eps':>5}  {'steps of both':<26}{'plain acc':>10}{'active acc':>11}{'max diff':>9}{'worst ratio':>12}{'median':>8}")
+    print(
+        f"{net.name} on all 1797 digits, PGD-{STEPS}, float32, {runs} run(s), {torch.get_num_threads()} thread(s)"
+    )
+    print(
+        f"{'norm':<6}{'eps':>5}  {'steps of both':<26}{'plain acc':>10}{'active acc':>11}{'max diff':>9}{'worst ratio':>12}{'median':>8}"
+    )
     for row in rows:
-        print("{norm:<6}{eps:>5}  {steps:<26}{plain:>10.3f}{active:>11.3f}{difference:>9.4f}{worst:>12.2f}{median:>8.2f}".format(**row))
+        print(
+            "{norm:<6}{eps:>5}  {steps:<26}{plain:>10.3f}{active:>11.3f}{difference:>9.4f}{worst:>12.2f}{median:>8.2f}".format(
+                **row
+            )
+        )
     print("targets: median ratio >= 1.8 and difference <= 0.005 for the default (same steps)")
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)
-    record = {"rows": rows, "runs": runs, "target": {"ratio": 1.8, "difference": 0.005}, "threads": torch.get_num_threads()}
+    record = {
+        "rows": rows,
+        "runs": runs,
+        "target": {"ratio": 1.8, "difference": 0.005},
+        "threads": torch.get_num_threads(),
+    }
     (out / "pgd.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

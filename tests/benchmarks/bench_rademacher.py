@@ -37,7 +37,11 @@ def peak_mb(work) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2000 functions instead of 10 000, 3 rounds instead of 9")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="2000 functions instead of 10 000, 3 rounds instead of 9",
+    )
     quick = parser.parse_args().quick
     N, n, d, draws, rounds = (2_000 if quick else 10_000), 2_000, 300, 200, (3 if quick else 9)
     rng = np.random.default_rng(0)
@@ -52,9 +56,21 @@ def main() -> None:
 
     # (name, the work, the bare work it is compared with)
     cases = [
-        ("matrix of values", lambda: rademacher.finite_class(V, draws=draws, rng=rng), lambda: S @ V.T),
-        ("blocks, computed on the way", lambda: rademacher.finite_class(blocks(), draws=draws, rng=rng), lambda: [S @ v.T for v in blocks()]),
-        ("functions, one by one", lambda: rademacher.finite_class(functions(), draws=draws, rng=rng, X=X), lambda: [f(X) for f in functions()] and S @ V.T),
+        (
+            "matrix of values",
+            lambda: rademacher.finite_class(V, draws=draws, rng=rng),
+            lambda: S @ V.T,
+        ),
+        (
+            "blocks, computed on the way",
+            lambda: rademacher.finite_class(blocks(), draws=draws, rng=rng),
+            lambda: [S @ v.T for v in blocks()],
+        ),
+        (
+            "functions, one by one",
+            lambda: rademacher.finite_class(functions(), draws=draws, rng=rng, X=X),
+            lambda: [f(X) for f in functions()] and S @ V.T,
+        ),
     ]
     rows = []
     for name, work, bare in cases:
@@ -63,15 +79,34 @@ def main() -> None:
         pairs = [(seconds(bare), seconds(work)) for _ in range(rounds)]
         ratio = statistics.median(w / b for b, w in pairs)
         rows.append(
-            {"case": name, "bare_s": min(b for b, _ in pairs), "work_s": min(w for _, w in pairs), "ratio": ratio, "peak_mb": peak_mb(work)}
+            {
+                "case": name,
+                "bare_s": min(b for b, _ in pairs),
+                "work_s": min(w for _, w in pairs),
+                "ratio": ratio,
+                "peak_mb": peak_mb(work),
+            }
         )
-    print(f"{N} functions, {n} points, {draws} draws; the values alone take {V.nbytes / 1e6:.0f} MB; best times, median ratio of {rounds} rounds")
+    print(
+        f"{N} functions, {n} points, {draws} draws; the values alone take {V.nbytes / 1e6:.0f} MB; best times, median ratio of {rounds} rounds"
+    )
     print(f"{'case':<30}{'bare s':>8}{'work s':>8}{'ratio':>7}{'target':>8}{'peak MB':>9}")
     for row in rows:
-        print("{case:<30}{bare_s:>8.2f}{work_s:>8.2f}{ratio:>7.2f}  <= 1.5{peak_mb:>9.1f}".format(**row))
+        print(
+            "{case:<30}{bare_s:>8.2f}{work_s:>8.2f}{ratio:>7.2f}  <= 1.5{peak_mb:>9.1f}".format(
+                **row
+            )
+        )
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)
-    record = {"N": N, "n": n, "draws": draws, "rows": rows, "target": {"ratio": 1.5}, "threads": os.environ["OMP_NUM_THREADS"]}
+    record = {
+        "N": N,
+        "n": n,
+        "draws": draws,
+        "rows": rows,
+        "target": {"ratio": 1.5},
+        "threads": os.environ["OMP_NUM_THREADS"],
+    }
     (out / "rademacher.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -35,7 +35,14 @@ def overhead(jobs: int, count: int, products: int) -> tuple[float, float, float]
     """Seconds beyond the rows' own, as a share of them; seconds before the first row; the mean seconds of a row."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.time()
-        rows = sweep(row, {"i": tuple(range(count)), "products": (products,)}, folder, seed=1, jobs=jobs, progress=False)
+        rows = sweep(
+            row,
+            {"i": tuple(range(count)), "products": (products,)},
+            folder,
+            seed=1,
+            jobs=jobs,
+            progress=False,
+        )
         end = time.time()
     first = min(r["began"] for r in rows)
     work = sum(r["ended"] - r["began"] for r in rows)
@@ -44,20 +51,33 @@ def overhead(jobs: int, count: int, products: int) -> tuple[float, float, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 4 rows instead of 5 of 10")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 rounds of 4 rows instead of 5 of 10"
+    )
     rounds, count = (2, 4) if parser.parse_args().quick else (5, 10)
     overhead(1, 1, 1)
     products = max(1, round(20 / overhead(1, 1, 20)[2]))
-    print(f"{'processes':>9} {'seconds a row':>13} {'overhead: median':>16} {'least':>7} {'most':>7} {'start':>7}")
+    print(
+        f"{'processes':>9} {'seconds a row':>13} {'overhead: median':>16} {'least':>7} {'most':>7} {'start':>7}"
+    )
     table = []
     for jobs in (1, 2):
         found = [overhead(jobs, count, products) for _ in range(rounds)]
         shares, starts, seconds = zip(*found, strict=True)
-        line = {"jobs": jobs, "seconds": statistics.mean(seconds), "overhead": sorted(shares), "start": max(starts)}
+        line = {
+            "jobs": jobs,
+            "seconds": statistics.mean(seconds),
+            "overhead": sorted(shares),
+            "start": max(starts),
+        }
         table.append(line)
         middle = statistics.median(shares)
-        print(f"{jobs:9d} {line['seconds']:13.2f} {middle:16.1%} {min(shares):7.1%} {max(shares):7.1%} {line['start']:5.1f} s")
-    print("target: below 5 % in one process; in two, the last rows of either process do not end together, which counts here too")
+        print(
+            f"{jobs:9d} {line['seconds']:13.2f} {middle:16.1%} {min(shares):7.1%} {max(shares):7.1%} {line['start']:5.1f} s"
+        )
+    print(
+        "target: below 5 % in one process; in two, the last rows of either process do not end together, which counts here too"
+    )
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)
     (out / "sweep.json").write_text(json.dumps({"rows": table, "target": 0.05}, indent=1) + "\n")

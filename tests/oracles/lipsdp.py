@@ -27,7 +27,10 @@ SCS = dict(solver="SCS", eps=1e-5, max_iters=20_000)
 def matrices(widths, seed):
     """W_l with entries N(0, 1/inputs), drawn in this order from one generator: the recipe that the tests repeat."""
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal((o, i)) / np.sqrt(i) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    return [
+        rng.standard_normal((o, i)) / np.sqrt(i)
+        for i, o in zip(widths[:-1], widths[1:], strict=True)
+    ]
 
 
 def dual(chain, **solver):

@@ -41,11 +41,16 @@ def main() -> None:
     net = trained_net(X, y)
     model = foolbox.PyTorchModel(net, bounds=(0, 1))
     X, y = X[:N], y[:N]
-    arrays = {k.replace(".", "_"): v.numpy() for k, v in net.state_dict().items()} | {"X": X.numpy(), "y": y.numpy()}
+    arrays = {k.replace(".", "_"): v.numpy() for k, v in net.state_dict().items()} | {
+        "X": X.numpy(),
+        "y": y.numpy(),
+    }
     results = []
     for norm, radii in RADII.items():
         one = ATTACK[norm](rel_stepsize=2.5 / STEPS, steps=STEPS, random_start=False)
-        many = ATTACK[norm](rel_stepsize=2.5 / STEPS, steps=STEPS, random_start=True).repeat(REPEATS)
+        many = ATTACK[norm](rel_stepsize=2.5 / STEPS, steps=STEPS, random_start=True).repeat(
+            REPEATS
+        )
         for eps in radii:
             _, _, fooled = one(model, X, y, epsilons=eps)
             torch.manual_seed(1)
@@ -61,7 +66,10 @@ def main() -> None:
     about = {
         "command": "OMP_NUM_THREADS=1 python tests/oracles/make_foolbox_parity.py",
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in ("foolbox", "torch", "numpy", "scikit-learn")}},
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("foolbox", "torch", "numpy", "scikit-learn")},
+        },
         "net": "MLP 64-32-10 trained on all 1797 digits, torch seed 0",
         "attack": f"first {N} digits; PGD-{STEPS}, constant step 2.5 eps/{STEPS}, cross-entropy, box [0, 1]; short: {SHORT} steps of eps/10 "
         "from the image at the third radius, 40 images",

@@ -38,7 +38,12 @@ def site() -> Path:
 def page_names() -> list[str]:
     """Every page of the book, as a path below the site; empty when nothing is built."""
     hidden = {"index.html"}  # redirects to the first page
-    return sorted(name for path in SITE.rglob("*.html") if (name := path.relative_to(SITE).as_posix()) not in hidden and not name.startswith("_static"))
+    return sorted(
+        name
+        for path in SITE.rglob("*.html")
+        if (name := path.relative_to(SITE).as_posix()) not in hidden
+        and not name.startswith("_static")
+    )
 
 
 def content_pages() -> list[str]:
@@ -52,7 +57,11 @@ def chapters() -> list[str]:
 
 def pytest_generate_tests(metafunc):
     """`page`, `content_page` and `chapter` run over the pages there are; with none, the test asks for the site, which says why."""
-    for argument, names in (("page", page_names), ("content_page", content_pages), ("chapter", chapters)):
+    for argument, names in (
+        ("page", page_names),
+        ("content_page", content_pages),
+        ("chapter", chapters),
+    ):
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, names() or [pytest.param("", id="none")])
 
@@ -61,7 +70,14 @@ def pytest_collection_modifyitems(items):
     """With `-n 2 --dist loadgroup` the tests of one page go to one process, which reads the page once."""
     for item in items:
         values = getattr(item, "callspec", None) and item.callspec.params
-        name = next((values[key] for key in ("page", "content_page", "chapter") if key in values), item.path.stem) if values else item.path.stem
+        name = (
+            next(
+                (values[key] for key in ("page", "content_page", "chapter") if key in values),
+                item.path.stem,
+            )
+            if values
+            else item.path.stem
+        )
         item.add_marker(pytest.mark.xdist_group(name))
 
 
@@ -97,7 +113,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def address(built):
     """The address of the served site, ending in a slash."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(built)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(built))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
@@ -110,7 +128,9 @@ def browser(built):
         from playwright import sync_api
     except ModuleNotFoundError:
         missing("playwright is not installed: the package's extra `test` has it")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    program = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if program is None:
         missing("no browser: install Debian's chromium (apt-get install chromium)")
     with sync_api.sync_playwright() as playwright:
@@ -188,7 +208,11 @@ class Window:
 
     def __init__(self, browser, address, width=1280, dark=False):
         self.address = address
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", reduced_motion="reduce")
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
         self.context.set_default_timeout(60_000)
         self.foreign, self.errors, self.answers = [], [], []
         self.tab = self.context.new_page()
@@ -207,7 +231,9 @@ class Window:
             self.errors.append(f"{answer.status}: {answer.url}")
 
     def _failed(self, request):
-        if request.failure != "net::ERR_ABORTED":  # given up because the tab went on to another page
+        if (
+            request.failure != "net::ERR_ABORTED"
+        ):  # given up because the tab went on to another page
             self.errors.append(f"not loaded: {request.url}")
 
     def visit(self, page):
@@ -215,7 +241,9 @@ class Window:
         for seen in (self.foreign, self.errors, self.answers):
             seen.clear()
         self.tab.goto(page if "://" in page else self.address + page, wait_until="load")
-        self.tab.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }")
+        self.tab.evaluate(
+            "async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise; await document.fonts.ready; }"
+        )
         return self.tab
 
     def weights(self):
@@ -225,7 +253,11 @@ class Window:
         for answer in self.answers:
             if not answer.url.startswith("data:") and answer.status == 200:
                 body, kind = answer.body(), answer.headers.get("content-type", "")
-                found[answer.url] = len(gzip.compress(body, 9, mtime=0)) if any(word in kind for word in PACKED) else len(body)
+                found[answer.url] = (
+                    len(gzip.compress(body, 9, mtime=0))
+                    if any(word in kind for word in PACKED)
+                    else len(body)
+                )
         return found
 
     def settle(self):
@@ -268,12 +300,20 @@ def look(windows):
         if key not in seen or (axe and "axe" not in seen[key]):
             window = windows(width, dark)
             tab = window.visit(page)
-            weights = window.weights() if page in chapters() and (width, dark) == (1280, False) else {}
+            weights = (
+                window.weights() if page in chapters() and (width, dark) == (1280, False) else {}
+            )
             tab.evaluate(OPEN)
             window.settle()
-            seen[key] = tab.evaluate(FACTS) | {"foreign": list(window.foreign), "errors": list(window.errors), "weights": weights}
+            seen[key] = tab.evaluate(FACTS) | {
+                "foreign": list(window.foreign),
+                "errors": list(window.errors),
+                "weights": weights,
+            }
             if axe:
-                seen[key]["axe"] = run_axe(tab, contrast=width > 600)  # colours do not depend on the width
+                seen[key]["axe"] = run_axe(
+                    tab, contrast=width > 600
+                )  # colours do not depend on the width
         return seen[key]
 
     return facts
@@ -324,7 +364,11 @@ def run_axe(tab, contrast: bool = True) -> list[str]:
         }"""
     )
     found = Axe().run(tab, options=rules).response["violations"]
-    return [f"{item['id']}: {node['target']} {node.get('failureSummary', '')[:200]}" for item in found for node in item["nodes"][:5]]
+    return [
+        f"{item['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
+        for item in found
+        for node in item["nodes"][:5]
+    ]
 
 
 @pytest.fixture(scope="session")

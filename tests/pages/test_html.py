@@ -7,7 +7,21 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 
-VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+VOID = {
+    "area",
+    "base",
+    "br",
+    "col",
+    "embed",
+    "hr",
+    "img",
+    "input",
+    "link",
+    "meta",
+    "source",
+    "track",
+    "wbr",
+}
 
 
 class Page(HTMLParser):
@@ -15,7 +29,14 @@ class Page(HTMLParser):
 
     def __init__(self, text: str):
         super().__init__()
-        self.links, self.ids, self.pictures, self.headings, self.words, self.loaded = [], [], [], [], [], []
+        self.links, self.ids, self.pictures, self.headings, self.words, self.loaded = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         self._open = []
         self.feed(text)
 
@@ -31,7 +52,11 @@ class Page(HTMLParser):
             self.pictures.append(found)
         if tag in ("img", "script", "iframe") and found.get("src"):
             self.loaded.append(found["src"])
-        if tag == "link" and found.get("href") and found.get("rel") not in ("canonical", "next", "prev", "index", "search"):
+        if (
+            tag == "link"
+            and found.get("href")
+            and found.get("rel") not in ("canonical", "next", "prev", "index", "search")
+        ):
             self.loaded.append(found["href"])
         if tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
             self.headings.append(int(tag[1]))
@@ -45,14 +70,22 @@ class Page(HTMLParser):
     def handle_data(self, data):
         inside = {tag for tag, _ in self._open}
         classes = " ".join(name for _, name in self._open)
-        if "article" in inside and not inside & {"script", "style", "pre", "code"} and "math" not in classes:
+        if (
+            "article" in inside
+            and not inside & {"script", "style", "pre", "code"}
+            and "math" not in classes
+        ):
             self.words.append(data)
 
 
 @pytest.fixture(scope="session")
 def pages(built):
     """Every page, parsed once."""
-    return {path.relative_to(built).as_posix(): Page(path.read_text(encoding="utf-8")) for path in built.rglob("*.html") if "_static" not in path.parts}
+    return {
+        path.relative_to(built).as_posix(): Page(path.read_text(encoding="utf-8"))
+        for path in built.rglob("*.html")
+        if "_static" not in path.parts
+    }
 
 
 def test_every_link_inside_the_book_leads_to_a_page_and_a_place_that_exist(page, pages, built):
@@ -71,9 +104,13 @@ def test_every_link_inside_the_book_leads_to_a_page_and_a_place_that_exist(page,
 
 def test_page_loads_only_files_of_the_site(page, pages, built):
     for source in pages[page].loaded:
-        assert not urlsplit(source).scheme.startswith("http") and not source.startswith("//"), source
+        assert not urlsplit(source).scheme.startswith("http") and not source.startswith("//"), (
+            source
+        )
         if not source.startswith("data:"):
-            assert (built / unquote(urlsplit(urljoin("/" + page, source)).path).lstrip("/")).is_file(), source
+            assert (
+                built / unquote(urlsplit(urljoin("/" + page, source)).path).lstrip("/")
+            ).is_file(), source
 
 
 def test_every_picture_is_described_in_words(page, pages):

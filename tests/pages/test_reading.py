@@ -36,7 +36,10 @@ def test_long_formula_scrolls_in_its_box(showing, chapter):
     window.settle()
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE
     for box in ("#long mjx-container", "#inline"):
-        inner, outer, stop = tab.evaluate("(box) => { const e = document.querySelector(box); return [e.scrollWidth, e.clientWidth, e.tabIndex]; }", box)
+        inner, outer, stop = tab.evaluate(
+            "(box) => { const e = document.querySelector(box); return [e.scrollWidth, e.clientWidth, e.tabIndex]; }",
+            box,
+        )
         assert inner > outer + 100 and outer <= PHONE and stop == 0
 
 
@@ -49,14 +52,18 @@ def test_one_search_field_is_shown(page, look):
 def test_menu_opens_on_a_phone_and_leads_to_another_page(new_window, first):
     tab = new_window(width=PHONE).visit(first)
     tab.locator(".primary-toggle").locator("visible=true").first.click()
-    tab.locator("#pst-primary-sidebar-modal nav.bd-links li:not(.current) > a").locator("visible=true").first.click()
+    tab.locator("#pst-primary-sidebar-modal nav.bd-links li:not(.current) > a").locator(
+        "visible=true"
+    ).first.click()
     tab.wait_for_url(lambda url: first not in url)
 
 
 def test_lines_are_neither_too_long_nor_too_small(content_page, look):
     for width in (DESK, PHONE):
         lines = look(content_page, width)["lines"]
-        assert max((line["em"] for line in lines), default=40) <= 50, "a line longer than 50 em (about 100 characters)"
+        assert max((line["em"] for line in lines), default=40) <= 50, (
+            "a line longer than 50 em (about 100 characters)"
+        )
         assert min((line["size"] for line in lines), default=16) >= 15
 
 
@@ -70,13 +77,17 @@ def test_figures_in_the_dark_are_turned_over_unless_their_colours_matter(content
         assert figure["opacity"] == "1"
 
 
-def test_dark_page_does_not_flash_white_and_a_page_without_scripts_is_light_throughout(built, browser, address, first):
+def test_dark_page_does_not_flash_white_and_a_page_without_scripts_is_light_throughout(
+    built, browser, address, first
+):
     with browser.new_context(color_scheme="dark", java_script_enabled=False) as context:
         tab = context.new_page()
         tab.goto(address + first)
         assert tab.locator("html").get_attribute("data-theme") == "light"
     head = (built / first).read_text(encoding="utf-8").split("</head>")[0]
-    assert re.search(r"<script>\s*\(function.*prefers-color-scheme", head, re.S), "the theme must be chosen before the page is drawn"
+    assert re.search(r"<script>\s*\(function.*prefers-color-scheme", head, re.S), (
+        "the theme must be chosen before the page is drawn"
+    )
 
 
 def test_paper_shows_the_text_and_no_controls(chapter, showing):
@@ -86,7 +97,12 @@ def test_paper_shows_the_text_and_no_controls(chapter, showing):
     tab.emulate_media(media="print")
     try:
         assert tab.locator(".bd-article h1").first.is_visible()
-        for control in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer", ".bd-sidebar-secondary"):
+        for control in (
+            ".bd-sidebar-primary",
+            ".bd-header-article",
+            ".prev-next-footer",
+            ".bd-sidebar-secondary",
+        ):
             assert not any(box.is_visible() for box in tab.locator(control).all()), control
     finally:
         tab.emulate_media(media="screen")

@@ -1,10 +1,18 @@
-"""`Bracket`, the only thing that a `lipschitz()` returns: a witnessed lower and a certified upper bound."""
+"""The two ways of not knowing a number exactly: `Bracket` between two bounds, `Estimate` with an error.
+
+A `Bracket` is the only thing that a `lipschitz()` returns; an `Estimate` is what a measurement returns.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from numpy.typing import ArrayLike
+
+from . import _validate as check
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,9 @@ class Bracket:
     def __post_init__(self) -> None:
         lower, upper = float(self.lower), float(self.upper)
         if not (0 <= lower < np.inf) or not upper >= 0:
-            raise ValueError(f"lower = {lower}, upper = {upper}; 0 <= lower < inf and upper >= 0 are needed")
+            raise ValueError(
+                f"lower = {lower}, upper = {upper}; 0 <= lower < inf and upper >= 0 are needed"
+            )
         if lower > upper:
             if lower > upper * (1 + 1e-9):
                 raise ValueError(
@@ -74,3 +84,45 @@ class Bracket:
         if self.is_exact:
             return f"Lip = {self.lower:.4g} ({self.lower_by})"
         return f"{self.lower:.4g} ≤ Lip ≤ {self.upper:.4g} (lower: {self.lower_by}; upper: {self.upper_by})"
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A measured number (or array of numbers) with its error: the standard error, unless the function that gives it says otherwise.
+
+    interval, where there is one: its two ends, for an error that is not the same to both sides.
+
+    A format such as f"{estimate:.2f}" applies to value and error; without one they are printed with the digits that
+    the error leaves: two digits of the error, and the value as far.
+
+    >>> print(Estimate(0.123456, 0.00789), f"{Estimate(0.2, 0.0577):.2f}", sep="; ")
+    0.1235 ± 0.0079; 0.20 ± 0.06
+    """
+
+    value: float | Float[ndarray, "..."]
+    error: float | Float[ndarray, "..."]
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def mean(cls, draws: ArrayLike) -> Estimate:
+        """The mean of independent draws (m,), m ≥ 2, with its standard error std/√m.
+
+        Averages over fresh points are means of values: `Estimate.mean([e.value for e in …])`.
+        Raises ValueError if there are fewer than 2 draws, or one that is not finite.
+
+        >>> print(Estimate.mean([0.1, 0.2, 0.3]))
+        0.200 ± 0.058
+        """
+        samples = check.vector(draws, "draws")
+        if len(samples) < 2:
+            raise ValueError(f"draws has {len(samples)} entries; an error bar needs at least 2")
+        return cls(float(samples.mean()), float(samples.std(ddof=1) / np.sqrt(len(samples))))
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} ± {self.error:{spec}}" if spec else str(self)
+
+    def __str__(self) -> str:
+        if np.ndim(self.value) or not 0 < self.error < np.inf:
+            return f"{self.value} ± {self.error}"
+        decimals = max(0, 1 - int(np.floor(np.log10(self.error))))
+        return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
