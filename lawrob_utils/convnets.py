@@ -100,7 +100,7 @@ class ConvNet:
     def name(self) -> str:
         return f"convnet of scale {self.scale}"
 
-    def predict(self, X: Float[ndarray, "n d"]) -> Float[ndarray, "n 10"]:
+    def __call__(self, X: Float[ndarray, "n d"]) -> Float[ndarray, "n 10"]:
         """The ten scores at each row of X, computed in float32 (given back as float64), 500 images at a time."""
         X = _images(X, self.side)
         net = self.as_module()
@@ -111,7 +111,7 @@ class ConvNet:
 
     def classify(self, X: Float[ndarray, "n d"]) -> Int[ndarray, "n"]:
         """The class with the largest score at each row of X."""
-        return self.predict(X).argmax(axis=1)
+        return self(X).argmax(axis=1)
 
     def as_module(self, dtype: Literal["float32", "float64"] = "float32") -> torch.nn.Module:
         """The same function as a torch module, (n, side²) → (n, 10), without trainable parameters."""

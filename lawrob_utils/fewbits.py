@@ -83,7 +83,7 @@ class FewBitNet:
     Raises ValueError if shapes do not fit, codes are not in the alphabet, or s or λ is not positive.
 
     >>> net = FewBitNet(np.array([[1, -1], [1, 1]]), alphabet=(-1, 1), activation="abs")
-    >>> net.predict(np.array([[3.0, 1.0]])), net.bits, net.n_parameters
+    >>> net(np.array([[3.0, 1.0]])), net.bits, net.n_parameters
     (array([-2.]), 4, 4)
     """
 
@@ -142,7 +142,7 @@ class FewBitNet:
         """The output weights a_j: +1 for the first half of the neurons, −1 for the rest."""
         return _halves(len(self.codes))
 
-    def predict(self, X: ArrayLike) -> Float[ndarray, "n"]:
+    def __call__(self, X: ArrayLike) -> Float[ndarray, "n"]:
         """f at each row of X (n, d)."""
         X = check.matrix(X, columns=self.codes.shape[1])
         U = X @ self.codes.T.astype(float)
@@ -163,7 +163,7 @@ class FewBitNet:
 
         Raises ValueError if f does not correlate positively with y, since s > 0 is then impossible.
         """
-        h = self.predict(X)
+        h = self(X)
         y = check.vector(y, length=h.size)
         slope = float((y - y.mean()) @ (h - h.mean()) / max(((h - h.mean()) ** 2).sum(), 1e-300))
         if slope <= 0:

@@ -35,7 +35,7 @@ class TwoLayer:
     Raises ValueError for shapes that do not fit together or entries that are not finite.
 
     >>> hat = TwoLayer(W=[[1.0], [1.0], [1.0]], b=[0.0, -1.0, -2.0], a=[1.0, -2.0, 1.0], c=0.0)
-    >>> hat.predict([[0.5], [1.0], [3.0]])
+    >>> hat([[0.5], [1.0], [3.0]])
     array([0.5, 1. , 0. ])
     >>> hat.n_parameters
     10
@@ -67,7 +67,7 @@ class TwoLayer:
         """((W, b), (aᵀ, c)): matrix and bias of each layer, first layer first."""
         return ((self.W, self.b), (self.a[None, :], np.array([self.c])))
 
-    def predict(self, X: ArrayLike) -> Float[ndarray, "n"]:
+    def __call__(self, X: ArrayLike) -> Float[ndarray, "n"]:
         """f at each row of X (n, d)."""
         return _forward(self.layers, check.matrix(X, columns=self.W.shape[1]))[:, 0]
 
@@ -119,14 +119,14 @@ class MLP:
         """C: 1 for a real-valued net, the number of classes for a classifier."""
         return len(self.layers[-1][1])
 
-    def predict(self, X: ArrayLike) -> Float[ndarray, "n"] | Float[ndarray, "n C"]:
+    def __call__(self, X: ArrayLike) -> Float[ndarray, "n"] | Float[ndarray, "n C"]:
         """f at each row of X (n, d): shape (n,) with one output, scores of shape (n, C) with several."""
         out = _forward(self.layers, check.matrix(X, columns=self.layers[0][0].shape[1]))
         return out[:, 0] if self.n_outputs == 1 else out
 
     def classify(self, X: ArrayLike) -> Int[ndarray, "n"]:
         """The class of each row of X: the index of the largest score, or the sign (0 counts as +1) if there is one output."""
-        out = self.predict(X)
+        out = self(X)
         return np.where(out >= 0, 1, -1) if self.n_outputs == 1 else out.argmax(axis=1)
 
     def jacobian(self, X: ArrayLike) -> Float[ndarray, "n C d"]:
@@ -169,7 +169,7 @@ class TwoLayerBatch(Sequence[TwoLayer]):
     def __iter__(self) -> Iterator[TwoLayer]:
         return (self[e] for e in range(len(self)))
 
-    def predict(self, X: ArrayLike) -> Float[ndarray, "E n"]:
+    def __call__(self, X: ArrayLike) -> Float[ndarray, "E n"]:
         """f_e at each row of X (n, d), for every net e."""
         X = check.matrix(X, columns=self.W.shape[2])
         hidden = np.maximum(self.W @ X.T + self.b[:, :, None], 0)

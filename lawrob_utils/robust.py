@@ -151,7 +151,7 @@ def certified(
     """
     X, y = _labelled(X, y)
     r, local = check.positive(r, "r"), check.count(local, "local", at_least=0)
-    margin = y * net.predict(X)
+    margin = y * net(X)
     proved = margin > r * sdp_certificate(net, tol=1e-4).value
     for i in np.flatnonzero(~proved & (margin > 0))[:local]:
         proved[i] = margin[i] > r * sdp_certificate(net, center=X[i], radius=r, tol=1e-3).value
@@ -167,7 +167,7 @@ def certified_radius(
     """
     X, y = _labelled(X, y)
     keep = math.ceil(_share(share) * len(X) - 1e-9)
-    margin = np.sort(y * net.predict(X))[len(X) - keep]
+    margin = np.sort(y * net(X))[len(X) - keep]
     return max(0.0, float(margin)) / sdp_certificate(net, tol=1e-4).value
 
 

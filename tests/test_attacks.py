@@ -148,7 +148,7 @@ def test_accuracy_at_radius_zero_is_the_plain_accuracy(blobs):
 def test_reported_margin_and_verdict_are_those_of_the_returned_points(blobs, norm):
     net, X, y = blobs
     result = pgd(net, X, y, 0.15, norm, rng=np.random.default_rng(0), clip=(0, 1))
-    scores = net.predict(result.X)
+    scores = net(result.X)
     own = scores[np.arange(len(y)), y]
     scores[np.arange(len(y)), y] = -np.inf
     np.testing.assert_allclose(result.margin, own - scores.max(axis=1), atol=1e-9)

@@ -38,11 +38,11 @@ def test_recorded_certificates_and_brackets_are_those_of_the_stored_nets(key):
     (row,) = TABLE.select(n=n, d=d, k=k, method="annealed")
     net = TABLE.nets[key].fitted(X, y)
     assert net.n_parameters == row["parameters"] == (k + 1) * d == row["plain_bits"]
-    certified = bit_certificate(y, net.predict(X), net.bits + record.ROW_BITS, d, record.DELTA)
+    certified = bit_certificate(y, net(X), net.bits + record.ROW_BITS, d, record.DELTA)
     assert 0 <= certified - row["certified"] < 1.1e-4
     upper = net.lipschitz(X[:128]).upper
     assert upper == pytest.approx(row["upper"], rel=1e-4)
-    fit = float((y - y.mean()) @ net.predict(X)) / math.sqrt(n * ((y - y.mean()) ** 2).sum())
+    fit = float((y - y.mean()) @ net(X)) / math.sqrt(n * ((y - y.mean()) ** 2).sum())
     nats = (net.bits + 9) * math.log(2) + math.log(100)
     assert certified == pytest.approx(fit * math.sqrt(n * (d - 1) / (2 * nats)), rel=1e-12)
 

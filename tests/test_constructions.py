@@ -64,14 +64,12 @@ def searched_slope(f, X, rng, steps=60):
     ] / np.sqrt(d)
     best, length = 0.0, 0.1
     for _ in range(steps):
-        G = np.stack(
-            [(f.predict(Z + h * e) - f.predict(Z - h * e)) / (2 * h) for e in np.eye(d)], axis=1
-        )
+        G = np.stack([(f(Z + h * e) - f(Z - h * e)) / (2 * h) for e in np.eye(d)], axis=1)
         norms = np.linalg.norm(G, axis=1)
         best = max(best, norms.max() * (1 - 1e-6) - 1e-6)
         moved = Z + length * rng.standard_normal(Z.shape) / np.sqrt(d)
         G2 = np.stack(
-            [(f.predict(moved + h * e) - f.predict(moved - h * e)) / (2 * h) for e in np.eye(d)],
+            [(f(moved + h * e) - f(moved - h * e)) / (2 * h) for e in np.eye(d)],
             axis=1,
         )
         Z = np.where((np.linalg.norm(G2, axis=1) > norms)[:, None], moved, Z)
@@ -85,11 +83,11 @@ def test_it_is_a_frozen_memorizer_that_fits_every_label(make):
     f = make(X, y, rng)
     assert isinstance(f, Memorizer) and f.name and f.n_parameters >= 1
     fitted = 8 if isinstance(f, MinNormLinear) else 30
-    assert np.allclose(f.predict(X)[:fitted], y[:fitted], rtol=0, atol=1e-6)
+    assert np.allclose(f(X)[:fitted], y[:fitted], rtol=0, atol=1e-6)
     with pytest.raises(AttributeError):
         f.n_parameters = 3
     with pytest.raises(ValueError, match="columns; 12 are needed"):
-        f.predict(np.zeros((3, 11)))
+        f(np.zeros((3, 11)))
 
 
 @makers
@@ -102,7 +100,7 @@ def test_no_pair_of_points_is_steeper_than_the_certified_bound(make, seed):
     for size in (1e-6, 1e-3, 0.03, 0.3, 1.0):
         a = near + size * data.gaussian(len(near), 12, rng)
         b = a + size * data.gaussian(len(near), 12, rng)
-        slopes = np.abs(f.predict(a) - f.predict(b)) / np.linalg.norm(a - b, axis=1)
+        slopes = np.abs(f(a) - f(b)) / np.linalg.norm(a - b, axis=1)
         assert slopes.max() <= upper * (1 + 1e-6) + 1e-8 / size
     fitted = slice(0, 8) if isinstance(f, MinNormLinear) else slice(None)
     assert data_lipschitz(X[fitted], y[fitted]).value <= upper * (1 + 1e-9)
@@ -132,10 +130,10 @@ def test_bumps_of_half_the_separation_have_their_exact_constant_on_all_of_space(
     r = share * pdist(X).min() / 2
     f = Bumps(X, y, radius=r)
     assert f.lipschitz().is_exact and f.lipschitz().lower == pytest.approx(np.abs(y).max() / r)
-    assert np.array_equal(f.predict(X), y) and f.n_parameters == n * (d + 1)
+    assert np.array_equal(f(X), y) and f.n_parameters == n * (d + 1)
     a, b = 3 * rng.standard_normal((300, d)), 3 * rng.standard_normal((300, d))
     b[:150] = a[:150] + 0.1 * r * rng.standard_normal((150, d))
-    rise = np.abs(f.predict(a) - f.predict(b))
+    rise = np.abs(f(a) - f(b))
     assert (rise <= f.lipschitz().upper * np.linalg.norm(a - b, axis=1) + 1e-9).all()
 
 
@@ -158,7 +156,7 @@ def test_bumps_of_the_full_separation_fit_too_but_are_steep_at_the_centre_of_the
             y = data.random_signs(n, rng)
             slopes.append(np.linalg.norm(y @ X) / r)
         f = Bumps(X, y, radius=r)
-        assert np.allclose(f.predict(X), y, atol=1e-9)
+        assert np.allclose(f(X), y, atol=1e-9)
         assert f._slope_at(np.zeros(300)) == pytest.approx(slopes[-1])
         assert np.mean(np.square(slopes)) * r**2 / n == pytest.approx(1, abs=0.02)
         assert f.lipschitz().lower > 0.7 * np.sqrt(n) / r > 5 > Bumps(X, y).lipschitz().upper
@@ -167,9 +165,7 @@ def test_bumps_of_the_full_separation_fit_too_but_are_steep_at_the_centre_of_the
 def test_memory_of_bumps_is_blockwise_and_the_blocks_agree():
     X, y, rng = sample(700, 3, 2)
     f, Z = Bumps(X, y), rng.standard_normal((20_000, 3))
-    assert np.allclose(
-        f.predict(Z), np.concatenate([f.predict(part) for part in np.array_split(Z, 7)]), atol=1e-12
-    )
+    assert np.allclose(f(Z), np.concatenate([f(part) for part in np.array_split(Z, 7)]), atol=1e-12)
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.6, 0.9])
@@ -179,12 +175,12 @@ def test_partial_bumps_keep_the_fraction_asked_for_and_move_the_rest_out_of_the_
     hard, partial = projected_bumps(X, y, A), projected_bumps(X, y, A, keep=keep)
     kept = partial.inner.kept
     assert len(kept) == math.ceil(keep * 200) and partial.n_parameters == len(kept) * 7
-    assert np.allclose(partial.predict(X[kept]), y[kept])
+    assert np.allclose(partial(X[kept]), y[kept])
     assert (
         partial.inner.delta == pytest.approx(pdist((X @ A.T)[kept]).min())
         and partial.inner.delta > hard.inner.delta
     )
-    assert ((partial.predict(X) - y) ** 2).mean() < 2 * (1 - keep)
+    assert ((partial(X) - y) ** 2).mean() < 2 * (1 - keep)
     assert partial.lipschitz().is_exact and partial.lipschitz().upper < hard.lipschitz().lower
 
 
@@ -207,7 +203,7 @@ def test_projection_has_orthonormal_rows_and_keeps_the_constant(d, data_):
     f = projected_bumps(X, y, A)
     i = int(rng.integers(6))  # go down one bump, along the row space of A
     step = 0.3 * f.inner.radius * A[0]
-    assert abs(f.predict(X[i : i + 1] + step)[0] - y[i]) / np.linalg.norm(step) == pytest.approx(
+    assert abs(f(X[i : i + 1] + step)[0] - y[i]) / np.linalg.norm(step) == pytest.approx(
         f.lipschitz().lower, rel=1e-6
     )
     assert f.n_parameters == 6 * (d_tilde + 1)
@@ -238,7 +234,7 @@ def test_baum_constant_is_the_steepest_of_all_sign_patterns():
     s = max(product((-1, 1), repeat=len(V)), key=lambda s: np.linalg.norm(np.array(s) @ V))
     x = np.linalg.lstsq(f.U, 1 - np.array(s) * f.w / 2, rcond=None)[0]
     up = (np.array(s) @ V) / best * 1e-3 * f.w.min() / np.linalg.norm(f.U, axis=1).max()
-    measured = abs(np.diff(f.predict(np.stack([x - up, x + up])))[0]) / (2 * np.linalg.norm(up))
+    measured = abs(np.diff(f(np.stack([x - up, x + up])))[0]) / (2 * np.linalg.norm(up))
     assert measured == pytest.approx(best, rel=1e-3)
 
 
@@ -257,7 +253,7 @@ def test_baum_bracket_with_more_slabs_than_dimensions_holds_and_is_tight(seed):
 def test_baum_with_equal_labels_is_a_constant():
     X, _, _ = sample(9, 3, 8)
     f = Baum(X, -np.ones(9))
-    assert f.n_parameters == 1 and f.lipschitz().upper == 0 and (f.predict(5 * X) == -1).all()
+    assert f.n_parameters == 1 and f.lipschitz().upper == 0 and (f(5 * X) == -1).all()
 
 
 def test_squared_norm_of_the_shortest_linear_fit_is_chi_square_distributed():
@@ -282,7 +278,7 @@ def test_min_norm_linear_is_the_shortest_among_the_fits():
 def test_least_squares_leaves_a_residual_orthogonal_to_its_coordinates():
     X, y, _ = sample(50, 12, 11)
     f = LeastSquares(X, y, P=7)
-    assert np.allclose((f.predict(X) - y) @ X[:, :7], 0, atol=1e-10)
+    assert np.allclose((f(X) - y) @ X[:, :7], 0, atol=1e-10)
     assert f.lipschitz().lower == pytest.approx(np.linalg.norm(f.w)) and f.n_parameters == 7
 
 
@@ -300,7 +296,7 @@ def test_one_number_holds_all_labels_in_its_digits(n, d, bits, seed):
     assert [1.0 if c == "1" else -1.0 for c in digits[-n:]] == y.tolist()
     first = 2 * int(digits[:bits], 2) / (2**bits - 1) - 1
     assert abs(first - X[0, 0]) <= 1 / (2**bits - 1) + 1e-12
-    assert np.array_equal(f.predict(X), y)
+    assert np.array_equal(f(X), y)
 
 
 def test_the_number_of_bits_that_the_refusal_names_is_enough():
@@ -308,7 +304,7 @@ def test_the_number_of_bits_that_the_refusal_names_is_enough():
     with pytest.raises(ValueError, match=r"bits = \d+ are enough") as refusal:
         OneNumber(X, y, bits=2)
     enough = int(str(refusal.value).split("bits = ")[-1].split()[0])
-    assert np.array_equal(OneNumber(X, y, bits=enough).predict(X), y)
+    assert np.array_equal(OneNumber(X, y, bits=enough)(X), y)
 
 
 def test_flipping_the_last_digit_of_the_number_flips_the_last_label_and_so_J_is_huge():
@@ -317,7 +313,7 @@ def test_flipping_the_last_digit_of_the_number_flips_the_last_label_and_so_J_is_
     flipped[-1] *= -1
     g = OneNumber(X, flipped, bits=10)
     assert abs(f.number - g.number) == 1
-    assert np.abs(f.predict(X) - g.predict(X)).max() == 2 and f.log2_J == f.n_bits + 1
+    assert np.abs(f(X) - g(X)).max() == 2 and f.log2_J == f.n_bits + 1
 
 
 def test_with_many_bits_one_number_is_as_robust_as_bumps():

@@ -66,7 +66,7 @@ def test_scores_equal_those_of_textbook_layers_with_the_same_weights(side):
         X = rng.random((7, side * side))
         wanted = reference(torch.tensor(X).view(7, 1, side, side)).numpy()
         assert np.allclose(net.as_module("float64")(torch.tensor(X)).numpy(), wanted, atol=1e-12)
-    assert np.allclose(net.predict(X), wanted, atol=1e-5)
+    assert np.allclose(net(X), wanted, atol=1e-5)
     assert (net.classify(X) == wanted.argmax(axis=1)).all()
 
 
@@ -171,7 +171,7 @@ def test_a_net_refuses_weights_that_do_not_fit():
     with pytest.raises(ValueError, match="not finite"):
         ConvNet(1, (good[0] * np.inf, *good[1:]), 8)
     with pytest.raises(ValueError, match="has shape"):
-        random_net(1, 8, rng).predict(np.zeros((2, 63)))
+        random_net(1, 8, rng)(np.zeros((2, 63)))
     with pytest.raises(ValueError, match="read-only"):
         random_net(1, 8, rng).weights[0][0] = 0
 

@@ -83,8 +83,8 @@ def test_few_bit_net_is_its_formula_and_its_relu_network(activation, skip):
         )
         for x in X
     ]
-    np.testing.assert_allclose(net.predict(X), expected, atol=1e-12)
-    np.testing.assert_allclose(net.as_two_layer().predict(X), expected, atol=1e-12)
+    np.testing.assert_allclose(net(X), expected, atol=1e-12)
+    np.testing.assert_allclose(net.as_two_layer()(X), expected, atol=1e-12)
     np.testing.assert_allclose(net.gradient(X), net.as_two_layer().gradient(X), atol=1e-12)
     assert isinstance(net, Memorizer)
 
@@ -114,13 +114,11 @@ def test_bits_are_counted_per_weight_and_zeros_cost_too():
 def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_ratio():
     rng = np.random.default_rng(3)
     net, X = _net(3), data.sphere(200, 5, rng)
-    y = np.where(net.predict(X) + rng.standard_normal(200) > 0, 1.0, -1.0)
+    y = np.where(net(X) + rng.standard_normal(200) > 0, 1.0, -1.0)
     better = net.fitted(X, y)
-    slope, offset = np.polyfit(net.predict(X), y, 1)
-    np.testing.assert_allclose(better.predict(X), slope * net.predict(X) + offset, atol=1e-12)
-    before, after = (
-        bit_certificate(y, f.predict(X), 50, 5) / f.lipschitz().upper for f in (net, better)
-    )
+    slope, offset = np.polyfit(net(X), y, 1)
+    np.testing.assert_allclose(better(X), slope * net(X) + offset, atol=1e-12)
+    before, after = (bit_certificate(y, f(X), 50, 5) / f.lipschitz().upper for f in (net, better))
     assert before == pytest.approx(after, rel=1e-6)
     with pytest.raises(ValueError, match="does not correlate positively"):
         net.fitted(X, -y)
@@ -151,7 +149,7 @@ def test_flips_of_single_signs_raise_what_the_certificate_needs():
     better = improve_signs(net, X, y)
 
     def merit(f):
-        return bit_certificate(y, f.predict(X), 240, 60) / f.lipschitz().upper
+        return bit_certificate(y, f(X), 240, 60) / f.lipschitz().upper
 
     assert merit(better) >= merit(net)
     assert (better.skip == net.skip).all()
@@ -161,7 +159,7 @@ def test_nonlinear_one_bit_net_comes_within_a_factor_two_of_its_certificate():
     rng = np.random.default_rng(7)
     X, y = data.sphere(2000, 200, rng), data.random_signs(2000, rng)
     net = improve_signs(anneal_signs(X, y, 2, rng=rng), X, y)
-    assert 1.3 < net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 200) < 2
+    assert 1.3 < net.lipschitz().upper / bit_certificate(y, net(X), net.bits, 200) < 2
 
 
 @pytest.mark.parametrize("activation", ["relu", "abs"])
@@ -170,7 +168,7 @@ def test_training_through_the_rounding_beats_rounding_of_random_weights(activati
     rng = np.random.default_rng(8)
     X, y = data.sphere(300, 30, rng), data.random_signs(300, rng)
     plain = fit_few_bits(X, y, 6, rng=rng, activation=activation, steps=200)
-    assert np.corrcoef(plain.predict(X), y)[0, 1] > 0.3
+    assert np.corrcoef(plain(X), y)[0, 1] > 0.3
     assert set(np.unique(plain.codes)) == {-1, 1}
     pruned = fit_few_bits(X, y, 6, rng=rng, activation=activation, steps=50, prune=0.5, bits=2)
     assert (pruned.codes == 0).mean() == 0.5 and pruned.alphabet == (-3, -1, 0, 1, 3)
@@ -187,7 +185,7 @@ def test_penalty_makes_trained_nets_smoother_for_their_fit():
         net = fit_few_bits(
             X, y, 6, rng=np.random.default_rng(11), activation="abs", smooth=smooth, steps=300
         )
-        return net.lipschitz().upper / bit_certificate(y, net.predict(X), net.bits, 60)
+        return net.lipschitz().upper / bit_certificate(y, net(X), net.bits, 60)
 
     assert merit(3.0) < merit(0.0)
 
@@ -202,7 +200,7 @@ def test_trained_margins_certify_the_radius_that_attacks_respect():
     plain = FewBitNet(
         net.codes, net.alphabet, net.activation
     )  # without the offset of least squares
-    certified = y * plain.predict(X) / plain.lipschitz().upper
+    certified = y * plain(X) / plain.lipschitz().upper
     assert np.median(certified) > 0.05
     safe = certified > 0
     for share, can_fool in ((0.99, False), (20.0, True)):
@@ -225,9 +223,7 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
     rng = np.random.default_rng(12)
     X, y = data.sphere(100, 20, rng), data.random_signs(100, rng)
     net = fit_two_layer(X, y, 10, rng=rng, steps=300)[0]
-    errors = [
-        np.abs(rounded(net, bits).net.predict(X) - net.predict(X)).mean() for bits in (2, 4, 8)
-    ]
+    errors = [np.abs(rounded(net, bits).net(X) - net(X)).mean() for bits in (2, 4, 8)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.1
     assert rounded(net, 4).bits == 4 * (10 * 21 + 10)
     assert rounded(net, 8).entropy_bits < rounded(net, 8).bits

@@ -115,7 +115,7 @@ def test_least_squares_is_on_the_scale_eps_over_sigma_for_small_and_for_uneven_n
                 rng,
             )
             f = LeastSquares(X, s.y, P)
-            eps = np.mean(s.y**2) - np.mean((f.predict(X) - s.y) ** 2)
+            eps = np.mean(s.y**2) - np.mean((f(X) - s.y) ** 2)
             ratios.append(
                 f.lipschitz().lower / law_curve(n, d, P, sigma=math.sqrt(s.sigma2), eps=eps)
             )
@@ -221,7 +221,7 @@ def test_deep_networks_depend_on_their_parameters_at_most_as_strongly_as_the_lem
     ).max(axis=0)
     B = max(np.prod(np.delete(norms, j)) for j in range(D))
     x = data.sphere(1, 3, rng)
-    change = abs(MLP(layers(w)).predict(x)[0] - MLP(layers(v)).predict(x)[0])
+    change = abs(MLP(layers(w))(x)[0] - MLP(layers(v))(x)[0])
     assert change <= math.sqrt(2) * math.sqrt(D) * B * np.linalg.norm(w - v) * (1 + 1e-9)
     E = max(b * (a + 1) + 1 for a, b in zip(sizes, sizes[1:], strict=False))
     assert (2 * math.sqrt(E)) ** (D - 1) >= B

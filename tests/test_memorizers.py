@@ -26,9 +26,9 @@ def test_mcshane_fits_every_label_and_is_lipschitz_everywhere(side, n, d, seed, 
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((n, d)), rng.uniform(-1, 1, n)
     f = McShane(X, y, L=factor * data_lipschitz(X, y).value, side=side)
-    assert np.allclose(f.predict(X), y, rtol=0, atol=1e-12)
+    assert np.allclose(f(X), y, rtol=0, atol=1e-12)
     a, b = 3 * rng.standard_normal((200, d)), 3 * rng.standard_normal((200, d))
-    assert (np.abs(f.predict(a) - f.predict(b)) <= f.L * np.linalg.norm(a - b, axis=1) + 1e-9).all()
+    assert (np.abs(f(a) - f(b)) <= f.L * np.linalg.norm(a - b, axis=1) + 1e-9).all()
 
 
 @sides
@@ -38,7 +38,7 @@ def test_default_constant_is_the_optimum_and_the_bracket_is_exact(side):
     assert f.lipschitz().is_exact
     assert f.lipschitz().lower == data_lipschitz(X, y).value
     i, j = f.steepest.i, f.steepest.j
-    rise = abs(np.diff(f.predict(X[[i, j]]))[0])
+    rise = abs(np.diff(f(X[[i, j]]))[0])
     assert rise / np.linalg.norm(X[i] - X[j]) == pytest.approx(f.L, rel=1e-12)
 
 
@@ -47,7 +47,7 @@ def test_a_larger_constant_is_attained_next_to_a_data_point(side):
     X, y, rng = noisy_sphere(50, 5, 1)
     f = McShane(X, y, L=2 * data_lipschitz(X, y).value, side=side)
     near = X[:1] + 1e-6 * data.sphere(1, 5, rng)
-    slope = abs(f.predict(near)[0] - y[0]) / np.linalg.norm(near - X[0])
+    slope = abs(f(near)[0] - y[0]) / np.linalg.norm(near - X[0])
     assert slope == pytest.approx(f.lipschitz().lower, rel=1e-6)
 
 
@@ -56,10 +56,10 @@ def test_every_lipschitz_fit_lies_between_the_two_sides():
     probes = 2 * data.gaussian(500, 4, rng)
     L = 2 * data_lipschitz(X, y).value
     upper, lower = (
-        McShane(X, y, L, "upper").predict(probes),
-        McShane(X, y, L, "lower").predict(probes),
+        McShane(X, y, L, "upper")(probes),
+        McShane(X, y, L, "lower")(probes),
     )
-    tight = McShane(X, y).predict(probes)  # L/2-Lipschitz, hence also an L-Lipschitz fit
+    tight = McShane(X, y)(probes)  # L/2-Lipschitz, hence also an L-Lipschitz fit
     assert (lower <= tight + 1e-12).all() and (tight <= upper + 1e-12).all()
 
 
@@ -73,7 +73,7 @@ def test_mcshane_is_a_memorizer_and_cannot_be_changed():
     f = McShane(X, y)
     assert isinstance(f, Memorizer)
     X[0] += 1  # the caller's array is not the memorizer's
-    assert np.allclose(f.predict(f.X), y, rtol=0, atol=1e-12)
+    assert np.allclose(f(f.X), y, rtol=0, atol=1e-12)
     with pytest.raises(AttributeError):
         f.L = 0.0
     with pytest.raises(ValueError, match="read-only"):
@@ -83,7 +83,7 @@ def test_mcshane_is_a_memorizer_and_cannot_be_changed():
 def test_constant_labels_have_the_constant_memorizer():
     X, _, rng = noisy_sphere(20, 7, 3)
     f = McShane(X, np.full(20, 0.5))
-    assert f.lipschitz().upper == 0 and (f.predict(data.sphere(9, 7, rng)) == 0.5).all()
+    assert f.lipschitz().upper == 0 and (f(data.sphere(9, 7, rng)) == 0.5).all()
 
 
 def test_too_small_a_constant_is_refused_with_the_pair_that_forbids_it():
@@ -114,4 +114,4 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_points_of_another_dimension_are_refused():
     with pytest.raises(ValueError, match="X has 2 columns; 3 are needed"):
-        McShane(np.eye(3), np.zeros(3)).predict(np.eye(2))
+        McShane(np.eye(3), np.zeros(3))(np.eye(2))

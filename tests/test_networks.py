@@ -54,9 +54,7 @@ def test_training_in_a_batch_equals_training_one_module_after_the_other(own_data
     batch = fit_two_layer(X, y, k, rng=np.random.default_rng(1), steps=steps, lr=1e-2)
     outputs, errors = loop_of_modules(X, y, k, np.random.default_rng(1), steps, 1e-2)
     for e, net in enumerate(batch):
-        np.testing.assert_allclose(
-            net.predict(X[e] if own_data else X), outputs[e], rtol=0, atol=1e-10
-        )
+        np.testing.assert_allclose(net(X[e] if own_data else X), outputs[e], rtol=0, atol=1e-10)
     np.testing.assert_allclose(batch.mse, errors, rtol=0, atol=1e-10)
 
 
@@ -75,7 +73,7 @@ def test_wide_two_layer_nets_memorise_random_signs():
     X, y = sphere(60, 15, rng), rng.choice([-1.0, 1.0], (5, 60))
     batch = fit_two_layer(X, y, 40, rng=rng, steps=1500, lr=2e-2)
     assert batch.mse.max() < 1e-6
-    assert (np.sign(batch.predict(X)) == y).all()
+    assert (np.sign(batch(X)) == y).all()
 
 
 def test_training_stops_once_every_net_has_reached_tol():
@@ -118,11 +116,9 @@ def test_gradients_are_difference_quotients():
     X, h = rng.standard_normal((20, 3)), 1e-7
     for i in range(3):
         shift = X + h * np.eye(3)[i]
+        np.testing.assert_allclose((net(shift) - net(X)) / h, net.gradient(X)[:, i], atol=1e-5)
         np.testing.assert_allclose(
-            (net.predict(shift) - net.predict(X)) / h, net.gradient(X)[:, i], atol=1e-5
-        )
-        np.testing.assert_allclose(
-            (deep.predict(shift) - deep.predict(X)) / h, deep.jacobian(X)[:, :, i], atol=1e-5
+            (deep(shift) - deep(X)) / h, deep.jacobian(X)[:, :, i], atol=1e-5
         )
 
 
@@ -132,7 +128,7 @@ def test_numpy_predictions_and_torch_module_are_one_function(sizes):
     net = random_net(rng, sizes)
     X = rng.standard_normal((11, sizes[0]))
     np.testing.assert_allclose(
-        net.as_module("float64")(torch.tensor(X)).numpy(), net.predict(X), atol=1e-12
+        net.as_module("float64")(torch.tensor(X)).numpy(), net(X), atol=1e-12
     )
 
 
@@ -155,7 +151,7 @@ def test_lipschitz_bracket_holds_every_slope_between_training_points():
         fit_mlp(X, y, (30, 20), rng=rng, loss="squared", epochs=100, lr=1e-2),
     ):
         i, j = np.triu_indices(50, 1)
-        slopes = np.abs(net.predict(X)[i] - net.predict(X)[j]) / np.linalg.norm(X[i] - X[j], axis=1)
+        slopes = np.abs(net(X)[i] - net(X)[j]) / np.linalg.norm(X[i] - X[j], axis=1)
         assert slopes.max() <= net.lipschitz().upper
         assert 0 < net.lipschitz().lower <= net.lipschitz().upper
 
@@ -214,7 +210,7 @@ X3, y3, rng3 = np.eye(3), np.array([1.0, -1.0, 1.0]), np.random.default_rng(0)
             r"layers\[1\]\[0\] has 3 columns; 2",
         ),
         (
-            lambda: TwoLayer(W=[[1.0]], b=[0.0], a=[1.0], c=0.0).predict([[1.0, 2.0]]),
+            lambda: TwoLayer(W=[[1.0]], b=[0.0], a=[1.0], c=0.0)([[1.0, 2.0]]),
             "X has 2 columns; 1",
         ),
     ],

@@ -57,7 +57,7 @@ def test_mean_slope_of_tents_is_what_a_simulation_finds_and_below_the_bound():
     r = min_separation(X).value / 2
     f = Bumps(X, data.random_signs(n, rng))
     Z = data.sphere(100_000, d, rng)
-    inside = np.abs(f.predict(Z)) > 0
+    inside = np.abs(f(Z)) > 0
     for q in (1.0, 2.0, 3.5):
         formula = n * iso.cap_probability(1 - r**2 / 2, d) / r**q
         assert abs(inside.mean() / r**q - formula) < 4 * math.sqrt(inside.mean() / len(Z)) / r**q
@@ -173,7 +173,7 @@ def test_every_way_of_training_does_what_it_says():
         )
         for m in trained_law.METHODS
     }
-    error = {m: float(np.mean((net.predict(X) - y) ** 2)) for m, net in nets.items()}
+    error = {m: float(np.mean((net(X) - y) ** 2)) for m, net in nets.items()}
     size = {m: float(np.sum(net.W**2) + np.sum(net.a**2)) for m, net in nets.items()}
     slope = {m: float(np.mean(np.sum(net.gradient(X) ** 2, axis=1))) for m, net in nets.items()}
     assert error["plain"] < 0.01 and 0.05 < error["penalty at fixed error"] < 0.2

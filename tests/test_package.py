@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-MEMORIZER = ("name", "n_parameters", "predict", "lipschitz")
+MEMORIZER = ("name", "n_parameters", "lipschitz")
 MODULES = sorted(p for p in (ROOT / "lawrob_utils").rglob("*.py"))
 
 

@@ -42,7 +42,7 @@ def brute_minimum(net, X, y, r):
     disc = np.stack(
         [np.outer(radii, np.cos(angles)).ravel(), np.outer(radii, np.sin(angles)).ravel()], axis=1
     )
-    values = np.array([label * net.predict(x + disc) for x, label in zip(X, y, strict=True)])
+    values = np.array([label * net(x + disc) for x, label in zip(X, y, strict=True)])
     mesh = np.hypot(r / 80, r * np.pi / 360)
     return values.min(axis=1), mesh * np.abs(net.a) @ np.linalg.norm(net.W, axis=1)
 
@@ -53,10 +53,8 @@ def test_attack_is_exact_where_no_neuron_switches():
     W, a = rng.standard_normal((4, 9)), rng.standard_normal(4)
     slope = np.linalg.norm(a @ W)
     net = TwoLayer(W, np.full(4, 50.0), a, -50 * a.sum() + 0.01)
-    y = np.where(net.predict(X) > 0, 1.0, -1.0)
-    assert np.allclose(
-        span_attack(net, X, y, 0.3, rng=rng), y * net.predict(X) - 0.3 * slope, atol=1e-4
-    )
+    y = np.where(net(X) > 0, 1.0, -1.0)
+    assert np.allclose(span_attack(net, X, y, 0.3, rng=rng), y * net(X) - 0.3 * slope, atol=1e-4)
 
 
 def test_attack_is_exact_for_one_neuron_that_switches():
@@ -130,7 +128,7 @@ def test_caps_fall_somewhat_above_their_radius():
     caps = grouped_caps(X, y, 50)
     worst = np.argmax([max(caps.net.W @ x) * (label < 0) for x, label in zip(X, y, strict=True)])
     towards = caps.net.W[np.argmax(caps.net.W @ X[worst])]
-    assert caps.net.predict((X[worst] + 1.01 * caps.radius * towards)[None])[0] > 0
+    assert caps.net((X[worst] + 1.01 * caps.radius * towards)[None])[0] > 0
 
 
 def test_one_bit_caps_approach_2_pi_ln_2_times_the_theorem():
@@ -162,7 +160,7 @@ def test_a_few_bit_net_is_rebuilt_from_its_bits(bits):
     ).reshape(9, 60)
     Q = Q / np.linalg.norm(Q, axis=1, keepdims=True)
     rebuilt = TwoLayer(Q, np.full(9, threshold), np.repeat([1.0, -1.0], [5, 4]), offset)
-    assert np.allclose(rebuilt.predict(X) * abs(net.a[0]), net.predict(X), atol=1e-4)
+    assert np.allclose(rebuilt(X) * abs(net.a[0]), net(X), atol=1e-4)
 
 
 def test_a_robust_fit_stands_under_another_attack_and_repeats():

@@ -30,19 +30,19 @@ def test_no_sign_flips_closer_than_margin_over_lipschitz_constant(seed, d, share
         y[0] = -y[0]
     f = McShane(X, y)
     Z = rng.standard_normal((200, d))
-    margin = f.predict(Z)
+    margin = f(Z)
     moved = Z + share * (np.abs(margin) / f.L)[:, None] * data.sphere(200, d, rng)
     clear = np.abs(margin) > 1e-6
-    assert (np.sign(f.predict(moved)) == np.sign(margin))[clear].all()
+    assert (np.sign(f(moved)) == np.sign(margin))[clear].all()
 
 
 def test_a_function_steep_far_away_flips_nowhere_near_the_data():
     rng = np.random.default_rng(0)
     X, y = data.sphere(50, 5, rng), data.random_signs(50, rng)
     f = McShane(X, y)
-    g = lambda Z: f.predict(Z) + 2 * (1000 + f.L) * np.maximum(0, np.linalg.norm(Z, axis=1) - 2)  # noqa: E731
+    g = lambda Z: f(Z) + 2 * (1000 + f.L) * np.maximum(0, np.linalg.norm(Z, axis=1) - 2)  # noqa: E731
     near = X[rng.integers(0, 50, 2000)] + rng.random((2000, 1)) * data.sphere(2000, 5, rng)
-    assert np.array_equal(g(near), f.predict(near))
+    assert np.array_equal(g(near), f(near))
     assert abs(g(3 * X[:1]) - g(2 * X[:1]))[0] > 1000
 
 
@@ -113,12 +113,10 @@ def test_stub_and_wrong_answers_are_told_what_is_wrong():
         return verdict.message
 
     assert "differ by" in words("robust-1", lambda f: (lambda Z: 0 * Z[:, 0], f.X[0], 2 * f.X[0]))
-    assert "slope of g is" in words("robust-1", lambda f: (f.predict, f.X[0], 2 * f.X[0]))
+    assert "slope of g is" in words("robust-1", lambda f: (f, f.X[0], 2 * f.X[0]))
     assert "the bound with the sine" in words("robust-2", 216)
     assert "still" in words("robust-2", 200) and "whole number" in words("robust-2", 200.5)
-    assert "one of the two extreme fits" in words(
-        "robust-3", lambda X, y, Z: McShane(X, y).predict(Z)
-    )
+    assert "one of the two extreme fits" in words("robust-3", lambda X, y, Z: McShane(X, y)(Z))
     assert "does not fit" in words("robust-3", lambda X, y, Z: np.zeros(len(Z)))
     assert "is 1.000 times" in words("robust-4", (np.eye(2), np.eye(2) * [[1, 0], [0, 0]]))
     assert "coincide" in words("robust-4", (np.zeros((2, 1)), np.eye(2)))

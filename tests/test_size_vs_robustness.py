@@ -25,7 +25,7 @@ def test_p_fixed_features_memorize_the_share_p_over_n_of_any_noise(kind):
     shares = []
     for _ in range(800):
         F, y = data.gaussian(n, M, rng) @ mix, rng.standard_normal(n)
-        shares.append(1 - np.mean((LeastSquares(F, y, P).predict(F) - y) ** 2) / np.mean(y**2))
+        shares.append(1 - np.mean((LeastSquares(F, y, P)(F) - y) ** 2) / np.mean(y**2))
     assert stats.kstest(shares, stats.beta(P / 2, (n - P) / 2).cdf).pvalue > 0.001
 
 
@@ -67,7 +67,7 @@ def test_mean_square_slope_at_the_centre_over_all_signs_is_n_over_r_squared():
     squares = []
     for y in product((-1.0, 1.0), repeat=n):
         f = Bumps(X, np.array(y), radius=r)
-        gradient = (f.predict(h * np.eye(n)) - f.predict(-h * np.eye(n))) / (2 * h)
+        gradient = (f(h * np.eye(n)) - f(-h * np.eye(n))) / (2 * h)
         squares.append(gradient @ gradient)
     assert np.mean(squares) == pytest.approx(n / r**2, rel=1e-6)
 

@@ -172,7 +172,7 @@ def measure(
     elif row.method == "rounded relu":
         net = fit_two_layer(X, y, row.k, rng=rng, steps=100 if quick else 1500)[0]
         coarse, plain, occam = rounded(net, row.bits)
-        values, bracket = coarse.predict(X), coarse.lipschitz()
+        values, bracket = coarse(X), coarse.lipschitz()
     else:
         if row.method == "annealed":
             found = improve_signs(
@@ -188,7 +188,7 @@ def measure(
                 X, y, row.k, rng=rng, activation=act, smooth=row.smooth, prune=row.prune, **settings
             )
         values, bracket, plain, occam = (
-            found.predict(X),
+            found(X),
             found.lipschitz(X[:128]),
             found.bits,
             found.entropy_bits,
@@ -214,7 +214,7 @@ def _bumps(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, int, int
     codes = quantize(X, row.bits)
     f = Bumps(codes / np.linalg.norm(codes, axis=1, keepdims=True), y)
     return (
-        f.predict(X),
+        f(X),
         f.lipschitz(),
         row.bits * codes.size,
         enumerative_bits(codes, levels(row.bits)),

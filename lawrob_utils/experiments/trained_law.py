@@ -79,7 +79,7 @@ def row(
         device=device,
     )
     bracket = relu_bracket(net, np.concatenate([X[:128], fresh[:128]]))
-    mse = float(np.mean((net.predict(X) - y) ** 2))
+    mse = float(np.mean((net(X) - y) ** 2))
     eps = sigma**2 - mse if sigma else None
     law = (
         float(law_curve(n, d, net.n_parameters, sigma=sigma, eps=eps))
@@ -91,7 +91,7 @@ def row(
         "k": k, "parameters": net.n_parameters, "mse": _digits(mse), "eps": None if eps is None else _digits(eps),
         "lower": float(np.floor(bracket.lower * 1e4) / 1e4), "upper": float(np.ceil(bracket.upper * 1e4) / 1e4),
         "law": None if law is None else _digits(law), "floor": _digits(data_lipschitz(X, y).value),
-        "typical": _digits(np.sqrt(np.mean(gradients**2))), "test_mse": _digits(np.mean((net.predict(fresh) - g(fresh)) ** 2)),
+        "typical": _digits(np.sqrt(np.mean(gradients**2))), "test_mse": _digits(np.mean((net(fresh) - g(fresh)) ** 2)),
     }  # fmt: skip
 
 

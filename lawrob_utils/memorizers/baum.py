@@ -39,7 +39,7 @@ class Baum:
     Source: Baum (1988), with slabs of ReLUs in the place of thresholds.
 
     >>> f = Baum(np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 2.0], [0.0, 0.0], [2.0, 0.0]]), np.array([1.0, 1, -1, -1, -1]))
-    >>> f.predict(np.array([[1.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.75, 0.0]])).tolist(), f.n_parameters
+    >>> f(np.array([[1.0, 0.0], [0.0, 2.0], [2.0, 0.0], [0.75, 0.0]])).tolist(), f.n_parameters
     ([1.0, 1.0, -1.0, 0.5], 4)
     >>> print(f.lipschitz())
     Lip = 2.236 (steepest crossing of slabs, all sign patterns)
@@ -79,7 +79,7 @@ class Baum:
         """G(d + 1) + 1: direction and width of each slab, and b. The three ReLUs of a tent share their weights."""
         return self.U.size + self.w.size + 1
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f(x) for each row of X (m, d); O(m·G·d) operations, in blocks. Raises ValueError on shapes that do not fit."""
         X = check.matrix(X, columns=self.U.shape[1])
 

@@ -42,7 +42,7 @@ class Bumps:
     Source: the book, which proves the exact constant.
 
     >>> f = Bumps(np.array([[0.0], [1.0], [3.0]]), np.array([1.0, -1.0, 1.0]))
-    >>> f.predict(np.array([[0.0], [0.25], [1.0], [3.25]])).tolist(), f.n_parameters
+    >>> f(np.array([[0.0], [0.25], [1.0], [3.25]])).tolist(), f.n_parameters
     ([1.0, 0.5, -1.0, 0.5], 6)
     >>> print(f.lipschitz())
     Lip = 2 (from the highest centre to the edge of its bump)
@@ -98,7 +98,7 @@ class Bumps:
         """m(d + 1): the centres and heights (the radius is computed from the centres, or was fixed beforehand)."""
         return self.centres.size + self.heights.size
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f(x) for each row of X (m, d); O(m·n·d) operations, in blocks. Raises ValueError on shapes that do not fit."""
         X = check.matrix(X, columns=self.centres.shape[1])
 
@@ -229,7 +229,7 @@ class Projected:
     Raises ValueError if the rows of A are not orthonormal to 10⁻¹⁰.
 
     >>> f = Projected(Bumps(np.array([[0.0], [1.0]]), np.array([1.0, -1.0])), np.array([[0.6, 0.8]]))
-    >>> f.predict(np.array([[0.6, 0.8], [0.0, 0.0]])).tolist(), f.n_parameters, f.lipschitz().lower
+    >>> f(np.array([[0.6, 0.8], [0.0, 0.0]])).tolist(), f.n_parameters, f.lipschitz().lower
     ([-1.0, 1.0], 4, 2.0)
     """
 
@@ -240,7 +240,7 @@ class Projected:
         A = _orthonormal_rows(self.A)
         if not isinstance(self.inner, Memorizer):
             raise ValueError(
-                f"inner = {self.inner!r} is no memorizer (predict, n_parameters, lipschitz, name)"
+                f"inner = {self.inner!r} is no memorizer (a call, n_parameters, lipschitz, name)"
             )
         object.__setattr__(self, "A", frozen(A)[0])
 
@@ -253,9 +253,9 @@ class Projected:
         """Those of inner: A was fixed beforehand."""
         return self.inner.n_parameters
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """inner(Ax) for each row of X (m, d). Raises ValueError on shapes that do not fit."""
-        return self.inner.predict(check.matrix(X, columns=self.A.shape[1]) @ self.A.T)
+        return self.inner(check.matrix(X, columns=self.A.shape[1]) @ self.A.T)
 
     def lipschitz(self) -> Bracket:
         """The bracket of inner."""

@@ -52,7 +52,7 @@ class _Linear:
         """P, the weights; which coordinates they belong to was fixed beforehand."""
         return self.w.size
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """⟨w, (x_1, …, x_P)⟩ for each row of X (m, d). Raises ValueError on shapes that do not fit."""
         return check.matrix(X, columns=self.d)[:, : self.P] @ self.w
 
@@ -118,7 +118,7 @@ class LeastSquares(_Linear):
     Raises ValueError on wrong shapes, non-finite entries, if P < 1, P > n or P > d.
 
     >>> f = LeastSquares(np.array([[1.0, 5.0], [1.0, 7.0]]), np.array([0.0, 1.0]), P=1)
-    >>> f.w.round(3).tolist(), f.predict(np.array([[2.0, 0.0]])).round(3).tolist()
+    >>> f.w.round(3).tolist(), f(np.array([[2.0, 0.0]])).round(3).tolist()
     ([0.5], [1.0])
     """
 

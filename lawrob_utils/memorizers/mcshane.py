@@ -19,7 +19,7 @@ from ..lipschitz import Bracket, PairWitness, data_lipschitz
 
 @runtime_checkable
 class Memorizer(Protocol):
-    """What every memorizer can do: predict, count its parameters, bracket its Lipschitz constant, tell its name."""
+    """What every memorizer can do: be called, count its parameters, bracket its Lipschitz constant, tell its name."""
 
     @property
     def name(self) -> str:
@@ -29,7 +29,7 @@ class Memorizer(Protocol):
     def n_parameters(self) -> int:
         """P of the law: how many real numbers, chosen after seeing the data, describe the function."""
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f(x) for each row of X."""
 
     def lipschitz(self) -> Bracket:
@@ -52,7 +52,7 @@ class McShane:
     Source: McShane (1934), Whitney (1934).
 
     >>> f = McShane(np.array([[0.0], [1.0], [3.0]]), np.array([0.0, 1.0, 5.0]))
-    >>> f.L, f.predict(np.array([[1.0], [2.0]])).tolist(), f.n_parameters
+    >>> f.L, f(np.array([[1.0], [2.0]])).tolist(), f.n_parameters
     (2.0, [1.0, 3.0], 6)
     """
 
@@ -87,7 +87,7 @@ class McShane:
         """n(d + 1): the points and their labels, all of which f stores (L is computed from them)."""
         return self.y.size + self.X.size
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f(x) for each row of X (m, d); takes O(m·n·d) operations. Raises ValueError on shapes that do not fit."""
         X = check.matrix(X, columns=self.X.shape[1])
         L, sign = cast(float, self.L), 1.0 if self.side == "upper" else -1.0

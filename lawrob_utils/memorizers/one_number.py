@@ -42,7 +42,7 @@ class OneNumber:
     (2021).
 
     >>> f = OneNumber(np.array([[-1.0], [1.0]]), np.array([1.0, -1.0]), bits=3)
-    >>> f"{f.number:08b}", f.n_parameters, f.n_bits, f.predict(np.array([[-1.0], [1.0]])).tolist()
+    >>> f"{f.number:08b}", f.n_parameters, f.n_bits, f(np.array([[-1.0], [1.0]])).tolist()
     ('00011110', 1, 8, [1.0, -1.0])
     """
 
@@ -124,7 +124,7 @@ class OneNumber:
     def _flat(self) -> float:
         return float(np.sqrt(self.d) / (2**self.bits - 1)) * (1 + 1e-12)
 
-    def predict(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
+    def __call__(self, X: Float[ndarray, "m d"]) -> Float[ndarray, "m"]:
         """f_a(x) for each row of X (m, d); O(m·n·d) operations, in blocks. Raises ValueError on shapes that do not fit."""
         X = check.matrix(X, columns=self.d)
         centres, heights = self._decoded
