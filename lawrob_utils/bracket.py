@@ -1,11 +1,9 @@
-"""The two ways of not knowing a number exactly: `Bracket` between two bounds, `Estimate` with an error.
-
-A `Bracket` is the only thing that a `lipschitz()` returns; an `Estimate` is what a measurement returns.
-"""
+"""The two ways of not knowing a number exactly: a `Bracket` has two bounds, an `Estimate` an error."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context
 
 import numpy as np
 from jaxtyping import Float
@@ -19,44 +17,44 @@ from . import _validate as check
 class Bracket:
     """lower ≤ Lip(f) ≤ upper, each with the words that say where it comes from.
 
-    lower ≥ 0 is witnessed (a slope between two points, a gradient norm at a point); upper is certified and may be
-    inf. Rounding may put lower above upper by 1 part in 10⁹; then both are set to lower.
+    lower ≥ 0 is witnessed (a slope between two points, a gradient norm at a point); upper is
+    certified and may be inf. Rounding may put lower above upper by 1 part in 10⁹; then both are set
+    to lower. of: the symbol of what is bracketed, for printing. Printed with four digits, lower
+    rounded down and upper rounded up, so that what is printed is true.
 
-    Raises ValueError if a number is NaN or negative, or if lower exceeds upper: one of the two is then wrong.
+    Raises ValueError if a number is NaN or negative, if lower is inf, or if lower exceeds upper:
+    one of the two is then wrong.
 
-    >>> print(Bracket(1.5, 6.0, "gradient at a point", "product of spectral norms"))
-    1.5 ≤ Lip ≤ 6 (lower: gradient at a point; upper: product of spectral norms)
+    >>> print(Bracket(1.5, 6.00001, "gradient at a point", "product of spectral norms"))
+    1.5 ≤ Lip ≤ 6.001 (lower: gradient at a point; upper: product of spectral norms)
     """
 
     lower: float
     upper: float
     lower_by: str
     upper_by: str
+    of: str = "Lip"
 
     def __post_init__(self) -> None:
-        lower, upper = float(self.lower), float(self.upper)
-        if not (0 <= lower < np.inf) or not upper >= 0:
+        lower = check.positive(self.lower, "lower", zero_allowed=True)
+        unknown = isinstance(self.upper, float) and self.upper == np.inf
+        upper = np.inf if unknown else check.positive(self.upper, "upper", zero_allowed=True)
+        if lower > upper * (1 + 1e-9):
             raise ValueError(
-                f"lower = {lower}, upper = {upper}; 0 <= lower < inf and upper >= 0 are needed"
+                f"lower = {lower:.12g} ({self.lower_by}) exceeds upper = {upper:.12g} "
+                f"({self.upper_by}): one of the two bounds is wrong"
             )
-        if lower > upper:
-            if lower > upper * (1 + 1e-9):
-                raise ValueError(
-                    f"lower = {lower:.12g} ({self.lower_by}) exceeds upper = {upper:.12g} ({self.upper_by}): "
-                    "one of the two bounds is wrong"
-                )
-            upper = lower
         object.__setattr__(self, "lower", lower)
-        object.__setattr__(self, "upper", upper)
+        object.__setattr__(self, "upper", max(lower, upper))
 
     @classmethod
-    def exact(cls, value: float, by: str) -> Bracket:
+    def exact(cls, value: float, by: str, of: str = "Lip") -> Bracket:
         """The bracket [value, value].
 
         >>> print(Bracket.exact(2.0, "slope of the pair (0, 1)"))
         Lip = 2 (slope of the pair (0, 1))
         """
-        return cls(value, value, by, by)
+        return cls(value, value, by, by, of)
 
     @property
     def is_exact(self) -> bool:
@@ -65,35 +63,26 @@ class Bracket:
 
     @property
     def ratio(self) -> float:
-        """upper/lower ≥ 1: the factor by which the constant is uncertain (1 if both are 0, inf if only lower is)."""
+        """upper/lower ≥ 1, the factor of uncertainty (1 if both are 0, inf if only lower is)."""
         if self.lower == 0:
             return 1.0 if self.upper == 0 else np.inf
         return self.upper / self.lower
 
-    def tightened(self, other: Bracket) -> Bracket:
-        """The larger lower and the smaller upper bound of two brackets of the same function.
-
-        >>> Bracket(1, 9, "a", "b").tightened(Bracket(2, 10, "c", "d"))
-        Bracket(lower=2.0, upper=9.0, lower_by='c', upper_by='b')
-        """
-        low = self if self.lower >= other.lower else other
-        high = self if self.upper <= other.upper else other
-        return Bracket(low.lower, high.upper, low.lower_by, high.upper_by)
-
     def __str__(self) -> str:
         if self.is_exact:
-            return f"Lip = {self.lower:.4g} ({self.lower_by})"
-        return f"{self.lower:.4g} ≤ Lip ≤ {self.upper:.4g} (lower: {self.lower_by}; upper: {self.upper_by})"
+            return f"{self.of} = {_four(self.lower, ROUND_HALF_EVEN)} ({self.lower_by})"
+        low, high = _four(self.lower, ROUND_FLOOR), _four(self.upper, ROUND_CEILING)
+        return f"{low} ≤ {self.of} ≤ {high} (lower: {self.lower_by}; upper: {self.upper_by})"
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A measured number (or array of numbers) with its error: the standard error, unless the function that gives it says otherwise.
+    """A measured number (or array) with its error: the standard one, unless its maker says more.
 
     interval, where there is one: its two ends, for an error that is not the same to both sides.
 
-    A format such as f"{estimate:.2f}" applies to value and error; without one they are printed with the digits that
-    the error leaves: two digits of the error, and the value as far.
+    A format such as f"{estimate:.2f}" applies to value and error; without one they are printed with
+    the digits that the error leaves: two digits of the error, and the value as far.
 
     >>> print(Estimate(0.123456, 0.00789), f"{Estimate(0.2, 0.0577):.2f}", sep="; ")
     0.1235 ± 0.0079; 0.20 ± 0.06
@@ -126,3 +115,8 @@ class Estimate:
             return f"{self.value} ± {self.error}"
         decimals = max(0, 1 - int(np.floor(np.log10(self.error))))
         return f"{self.value:.{decimals}f} ± {self.error:.{decimals}f}"
+
+
+def _four(x: float, rounding: str) -> str:
+    """x to four digits, rounded in the given direction from the digits that repr shows."""
+    return f"{float(Context(prec=4, rounding=rounding).create_decimal(repr(x))):.4g}"

@@ -13,50 +13,12 @@ from scipy.spatial.distance import pdist
 
 from lawrob_utils import data
 from lawrob_utils import lipschitz as lip
-from lawrob_utils.lipschitz import Bracket
 
 moderate = st.floats(-100, 100, allow_nan=False, width=32)
 
 
 def slopes(X, y):
     return pdist(np.asarray(y)[:, None]) / pdist(X)
-
-
-# ---------------------------------------------------------------------------------------------------- brackets
-
-
-def test_bracket_refuses_a_lower_bound_above_the_upper_one():
-    with pytest.raises(ValueError, match="one of the two bounds is wrong"):
-        Bracket(2.0, 1.0, "a", "b")
-
-
-@pytest.mark.parametrize("lower, upper", [(np.nan, 1), (0, np.nan), (-1, 1), (np.inf, np.inf)])
-def test_bracket_refuses_numbers_that_bound_nothing(lower, upper):
-    with pytest.raises(ValueError, match="lower = "):
-        Bracket(lower, upper, "a", "b")
-
-
-def test_bracket_forgives_rounding_only():
-    assert Bracket(1 + 1e-12, 1.0, "a", "b").is_exact
-
-
-def test_bracket_is_immutable():
-    with pytest.raises(AttributeError):
-        Bracket(0, 1, "a", "b").lower = 0.5
-
-
-@pytest.mark.parametrize(
-    "bracket, ratio", [((1, 4), 4), ((0, 0), 1), ((0, 1), np.inf), ((2, np.inf), np.inf)]
-)
-def test_ratio_is_the_factor_of_uncertainty(bracket, ratio):
-    assert Bracket(*bracket, "a", "b").ratio == ratio
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(1, 9)), min_size=2, max_size=2))
-def test_tightening_keeps_the_best_of_both(bounds):
-    one, two = (Bracket(*pair, "l", "u") for pair in bounds)
-    both = one.tightened(two)
-    assert (both.lower, both.upper) == (max(one.lower, two.lower), min(one.upper, two.upper))
 
 
 # ------------------------------------------------------------------------------------------- exact pairwise slopes
