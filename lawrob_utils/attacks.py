@@ -20,7 +20,7 @@ from . import _validate as check
 from ._torch import torch
 
 Norm = Literal["l2", "linf"]
-Function = Callable[[torch.Tensor], torch.Tensor]
+Function = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 class Net(Protocol):

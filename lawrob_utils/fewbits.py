@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,11 +17,10 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from . import _validate as check
+from ._torch import torch
 from .law import choice_bits, enumerative_bits
 from .lipschitz import Bracket, relu_bracket
-
-if TYPE_CHECKING:
-    from .networks import TwoLayer
+from .networks import TwoLayer, adam, schedule
 
 __all__ = [
     "FewBitNet",
@@ -50,22 +49,27 @@ def levels(bits: int) -> tuple[int, ...]:
     return tuple(range(1 - 2**bits, 2**bits, 2))
 
 
-def quantize(w: Float[ndarray, "..."], bits: int) -> Int[ndarray, "..."]:
+def quantize(w, bits: int, *, by_row: bool = False):
     """The nearest of the 2^b codes of `levels` for each entry of w, in units of half a step, where step/rms(w) is best for normal w.
 
-    So w ≈ (step/2)·code; with one bit the code is the sign of w (0 counts as +1). One step serves the whole array.
+    So w ≈ (step/2)·code; with one bit the code is the sign of w (0 counts as +1). One step serves the whole array, or, by_row, each row
+    its own. w is an array, or a torch tensor: its codes are then a tensor of its dtype, and its entries are not checked.
 
     Raises ValueError if bits is not one of 1, …, 8, or entries are not finite.
 
     >>> quantize(np.array([-2.0, -0.1, 0.2, 0.9]), bits=2).tolist()
     [-3, -1, 1, 1]
     """
-    w = check.vector(np.ravel(w), "w").reshape(np.shape(w))
     if check.count(bits, "bits") not in STEPS:
         raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
-    step = STEPS[bits] * (float(np.sqrt((w**2).mean())) or 1.0)
+    tensor = hasattr(w, "requires_grad")
+    if not tensor:
+        w = check.vector(np.ravel(w), "w").reshape(np.shape(w))
+    rms = (w**2).mean(axis=-1 if by_row else None, keepdims=True) ** 0.5
     top = 2**bits - 1
-    return np.clip(2 * np.floor(w / step) + 1, -top, top).astype(np.int64)
+    # x // 1 is the floor of x, in numpy and in torch
+    codes = (2 * (w / (STEPS[bits] * (rms + (rms == 0))) // 1) + 1).clip(-top, top)
+    return codes if tensor else codes.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,8 +177,6 @@ class FewBitNet:
 
     def as_two_layer(self) -> TwoLayer:
         """The same function as a ReLU network with untied weights (needs PyTorch, as `lawrob_utils.networks` does)."""
-        from .networks import TwoLayer
-
         return TwoLayer(*self._untied(), self.offset, self.name)
 
     def lipschitz(self, starts: Float[ndarray, "m d"] | None = None) -> Bracket:
@@ -262,8 +264,6 @@ def fit_few_bits(
 
     Source of straight-through training of signs: Hubara et al. (2016).
     """
-    from ._torch import torch
-
     X = check.matrix(X)
     n, d = X.shape
     y = check.vector(y, length=n)
@@ -280,8 +280,7 @@ def fit_few_bits(
             "y has labels other than +1 and -1; with radius > 0 there are none to certify"
         )
     check.one_of(activation, "activation", ("relu", "abs"))
-    top, step = 2 ** check.count(bits, "bits") - 1, STEPS.get(bits)
-    if step is None:
+    if check.count(bits, "bits") not in STEPS:
         raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
     real = torch.float64
     inputs, target = (
@@ -294,17 +293,15 @@ def fit_few_bits(
     dropped = int(prune * d)
 
     def code(z: torch.Tensor) -> torch.Tensor:
-        q = (2 * torch.floor(z / step) + 1).clamp(-top, top)
+        q = quantize(z, bits, by_row=True)
         if dropped:
             q = torch.where(z.abs() > z.abs().kthvalue(dropped, dim=1, keepdim=True).values, q, 0)
         return q
 
-    adam = torch.optim.Adam([W], lr=lr)
     with torch.enable_grad():
-        for t in range(steps):
-            adam.param_groups[0]["lr"] = lr * math.cos(math.pi * t / (2 * steps)) ** 2
+        for _, step in adam([W], schedule(lr, steps)):
             z = W / W.detach().square().mean(dim=1, keepdim=True).sqrt()
-            q = code(z.detach()) * (step / 2)
+            q = code(z.detach()) * (STEPS[bits] / 2)
             Q = (z + (q - z.detach())) / math.sqrt(d)
             U = inputs @ Q.T
             h = (U.abs() if activation == "abs" else U.relu()) @ a
@@ -317,9 +314,7 @@ def fit_few_bits(
                 if smooth:
                     size = size + smooth * _steepest_squared(Q * a[:, None], activation)
                 loss = -(target * h).mean() / size.sqrt()
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            step(loss)
     z = W.detach() / W.detach().square().mean(dim=1, keepdim=True).sqrt()
     codes = code(z).numpy().astype(np.int64)
     alphabet = tuple(sorted({*levels(bits), 0})) if dropped else levels(bits)
@@ -329,8 +324,6 @@ def fit_few_bits(
 
 def _steepest_squared(V, activation):
     """max ‖Σ_j s_j v_j‖² over s ∈ {−1, 1}^k ("abs") or {0, 1}^k ("relu"), as far as sign iterations find it; torch, differentiable in V."""
-    from ._torch import torch
-
     M = V if activation == "abs" else torch.cat([V.sum(dim=0, keepdim=True), V]) / 2
     with torch.no_grad():
         gram = M @ M.T

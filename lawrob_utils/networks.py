@@ -7,7 +7,7 @@ from an explicit generator, because torch's own normals differ between CPUs in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,7 +81,7 @@ class TwoLayer:
 
     def as_module(self, dtype: DType = "float64") -> torch.nn.Module:
         """The same function as a torch module (n, d) → (n,), without trainable parameters."""
-        return _Frozen(self.layers, dtype, squeeze=True)
+        return _module(self.layers, dtype, squeeze=True, trainable=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ class MLP:
 
     def as_module(self, dtype: DType = "float64") -> torch.nn.Module:
         """The same function as a torch module, (n, d) → (n,) or (n, C), without trainable parameters."""
-        return _Frozen(self.layers, dtype, squeeze=self.n_outputs == 1)
+        return _module(self.layers, dtype, squeeze=self.n_outputs == 1, trainable=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,8 +223,7 @@ def fit_two_layer(
     lr, tol = check.positive(lr, "lr"), check.positive(tol, "tol", zero_allowed=True)
     norm = float(np.sqrt((X**2).sum(axis=-1).mean())) or 1.0
     start = initial_weights(E, k, X.shape[-1], check.generator(rng), norm)
-    rates = lr * np.cos(np.pi * np.arange(steps) / (2 * steps)) ** 2
-    W, b, a, c, history = _adam_on_squared_error(X, y, start, rates, tol, dtype)
+    W, b, a, c, history = _adam_on_squared_error(X, y, start, schedule(lr, steps), tol, dtype)
     hidden = np.maximum(W @ X.swapaxes(-1, -2) + b[:, :, None], 0)
     residual = (a[:, None, :] @ hidden)[:, 0] + c[:, None] - y
     return TwoLayerBatch(W, b, a, c, (residual**2).mean(axis=1), history, _points_like(X))
@@ -259,7 +258,7 @@ def fit_mlp(
     target = _class_numbers(y, n) if loss == "cross-entropy" else check.vector(y, length=n)
     outputs = int(target.max()) + 1 if loss == "cross-entropy" else 1
     sizes = [d, *(check.count(h, "hidden") for h in hidden), outputs]
-    real = _torch_dtype(dtype)
+    real = _real(dtype)
     parameters = []
     for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
         W = rng.standard_normal((fan_out, fan_in)) * np.sqrt(2 / fan_in)
@@ -277,24 +276,18 @@ def fit_mlp(
         if loss == "cross-entropy"
         else (lambda out, t: ((out[:, 0] - t) ** 2).mean())
     )
-    adam = torch.optim.Adam(parameters, lr=lr)
     per_epoch = -(-n // batch_size)
     with torch.enable_grad():
-        for t in range(epochs * per_epoch):
+        for t, step in adam(parameters, schedule(lr, epochs * per_epoch)):
             if t % per_epoch == 0:
                 order = torch.from_numpy(rng.permutation(n))
             rows = order[(t % per_epoch) * batch_size :][:batch_size]
-            adam.param_groups[0]["lr"] = lr * float(
-                np.cos(np.pi * t / (2 * epochs * per_epoch)) ** 2
-            )
             out = Xt[rows]
             for i in range(0, len(parameters), 2):
                 out = torch.nn.functional.linear(
                     out.relu() if i else out, parameters[i], parameters[i + 1]
                 )
-            adam.zero_grad()
-            cost(out, yt[rows]).backward()
-            adam.step()
+            step(cost(out, yt[rows]))
     arrays = [p.detach().numpy().astype(np.float64) for p in parameters]
     arrays[0] /= spread
     arrays[1] -= arrays[0] @ mean
@@ -302,9 +295,40 @@ def fit_mlp(
     return MLP(tuple(zip(arrays[::2], arrays[1::2], strict=True)), name, _points_like(X))
 
 
+def schedule(lr: float, steps: int) -> Float[ndarray, "steps"]:
+    """The step sizes lr·cos²(πt/2T), t = 0, …, T − 1, with T = `steps`: from lr down to almost 0.
+
+    Raises ValueError if lr ≤ 0 or steps < 1.
+    """
+    lr, steps = check.positive(lr, "lr"), check.count(steps, "steps")
+    return lr * np.cos(np.pi * np.arange(steps) / (2 * steps)) ** 2
+
+
+def adam(
+    parameters: Sequence[torch.Tensor], sizes: Iterable[float]
+) -> Iterator[tuple[int, Callable[[torch.Tensor], None]]]:
+    """Adam, a step for each size: gives (t, step), and step(loss) moves the parameters against the gradient of loss.
+
+        for t, step in adam(weights, schedule(lr, steps)):
+            step(loss(weights))
+
+    Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1 (β = 0.9, 0.999, ε = 1e-8).
+    """
+    optimiser = torch.optim.Adam(parameters)
+
+    def step(loss: torch.Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    for t, size in enumerate(sizes):
+        optimiser.param_groups[0]["lr"] = float(size)
+        yield t, step
+
+
 def _adam_on_squared_error(X, y, start, rates, tol, dtype):
     """The training loop of `fit_two_layer`: weights after len(rates) Adam steps, and the errors before each."""
-    real = _torch_dtype(dtype)
+    real = _real(dtype)
     W0, b0, a0, c0 = start
     (E, k, d), n = W0.shape, y.shape[1]
     # One flat vector holds all weights (biases as a last column of W), so that Adam is seven calls, whatever the nets.
@@ -360,22 +384,16 @@ def _adam_on_squared_error(X, y, start, rates, tol, dtype):
     )
 
 
-class _Frozen(torch.nn.Module):
-    """The layers of a trained net as buffers: attacks differentiate in x only."""
-
-    def __init__(self, layers: Layers, dtype: DType, squeeze: bool) -> None:
-        super().__init__()
-        self.squeeze, self.depth = squeeze, len(layers)
-        for i, (W, b) in enumerate(layers):
-            self.register_buffer(f"W{i}", torch.tensor(W, dtype=_torch_dtype(dtype)))
-            self.register_buffer(f"b{i}", torch.tensor(b, dtype=_torch_dtype(dtype)))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        for i in range(self.depth):
-            x = torch.nn.functional.linear(
-                x.relu() if i else x, getattr(self, f"W{i}"), getattr(self, f"b{i}")
-            )
-        return x[:, 0] if self.squeeze else x
+def _module(layers: Layers, dtype: DType, *, squeeze: bool, trainable: bool) -> torch.nn.Sequential:
+    """Linear layers with ReLU between them; with squeeze, (n, 1) becomes (n,)."""
+    parts: list[torch.nn.Module] = []
+    for W, b in layers:
+        linear = torch.nn.utils.skip_init(torch.nn.Linear, *W.shape[::-1], dtype=_real(dtype))
+        for name, value in (("weight", W), ("bias", b)):
+            tensor = torch.tensor(value, dtype=_real(dtype))
+            setattr(linear, name, torch.nn.Parameter(tensor, requires_grad=trainable))
+        parts += [torch.nn.ReLU(), linear] if parts else [linear]
+    return torch.nn.Sequential(*parts, *([torch.nn.Flatten(0)] if squeeze else []))
 
 
 def _forward(layers: Layers, X: Float[ndarray, "n d"]) -> Float[ndarray, "n C"]:
@@ -451,7 +469,7 @@ def _class_numbers(y: ArrayLike, n: int) -> Int[ndarray, "n"]:
     return v.astype(np.int64)
 
 
-def _torch_dtype(dtype: DType) -> torch.dtype:
+def _real(dtype: DType) -> torch.dtype:
     return {"float32": torch.float32, "float64": torch.float64}[
         check.one_of(dtype, "dtype", ("float32", "float64"))
     ]

@@ -30,15 +30,28 @@ def python(code: str) -> subprocess.CompletedProcess:
 
 
 def test_the_package_and_the_theory_modules_import_without_torch():
-    modules = "lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, lawrob_utils.law, lawrob_utils.plotting, lawrob_utils.check"
+    modules = "lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, lawrob_utils.law, lawrob_utils.plotting, lawrob_utils.check, lawrob_utils.networks, lawrob_utils.attacks, lawrob_utils.fewbits"
     done = python(NO_TORCH + f"import {modules}; lawrob_utils.check.known_exercises()")
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["networks", "attacks"])
-def test_without_torch_the_message_says_how_to_get_the_small_build(module):
-    done = python(NO_TORCH + f"import lawrob_utils.{module}")
-    assert done.returncode != 0
+@pytest.mark.parametrize(
+    "call",
+    [
+        "networks.fit_mlp(np.eye(3), [0, 1, 2], rng=rng)",
+        "networks.fit_two_layer(np.eye(3), np.ones(3), 2, rng=rng)",
+        "fewbits.fit_few_bits(np.eye(3), np.array([1, -1, 1]), 2, rng=rng)",
+        "attacks.pgd(net, np.eye(3), np.ones(3), 0.1)",
+        "attacks.robust_accuracy(net, np.eye(3), np.ones(3), 0.1)",
+    ],
+)
+def test_without_torch_nets_are_bracketed_and_training_says_how_to_get_the_small_build(call):
+    done = python(
+        NO_TORCH + "import numpy as np\nfrom lawrob_utils import attacks, fewbits, networks\n"
+        "net, rng = networks.TwoLayer(np.eye(3), np.zeros(3), np.ones(3), 0.0), np.random.default_rng(0)\n"
+        f"print(net.lipschitz().upper > 0)\n{call}"
+    )
+    assert done.returncode != 0 and done.stdout == "True\n"
     assert "download.pytorch.org/whl/cpu" in done.stderr.splitlines()[-1]
 
 
