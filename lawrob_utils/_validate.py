@@ -1,6 +1,6 @@
-"""Checks of arguments, used by every module: each returns the value in the form the caller computes with.
+"""Checks of arguments at the door of every module: each returns what the caller computes with.
 
-A failed check is a `ValueError` that names the argument, shows what was given and says what is allowed.
+A failed check is a ValueError that names the argument, shows what it was and says what is allowed.
 """
 
 from __future__ import annotations
@@ -17,80 +17,58 @@ from numpy.typing import ArrayLike
 Name = TypeVar("Name", bound=str)
 
 
+def array(x: ArrayLike, name: str) -> Float[ndarray, "..."]:
+    """A finite float64 array of any shape; a single number is an array without axes."""
+    try:
+        A = np.asarray(x)
+        if A.dtype.kind not in "fiub":
+            raise TypeError
+        A = A.astype(np.float64, copy=False)
+    except (TypeError, ValueError, RuntimeError):  # a tensor that requires a gradient is the last
+        kind = type(x).__name__
+        raise ValueError(f"{name} is not an array of real numbers; got {kind}: {x!r:.60}") from None
+    bad = np.argwhere(~np.isfinite(A))
+    if len(bad):
+        entry = [int(k) for k in bad[0]]
+        raise ValueError(
+            f"{name}{entry or ''} = {A[tuple(entry)]} and {len(bad)} "
+            f"entr{'y is' if len(bad) == 1 else 'ies are'} not finite; remove or replace them"
+        )
+    return A
+
+
 def matrix(
     X: ArrayLike, name: str = "X", *, rows_at_least: int = 1, columns: int | None = None
 ) -> Float[ndarray, "n d"]:
-    """A finite float64 matrix with at least `rows_at_least` rows (and exactly `columns` columns, if given)."""
-    A = _finite(X, name)
-    if A.ndim != 2:
-        raise ValueError(
-            f"{name} has shape {A.shape}; a 2-d array is needed, one row per point (reshape one point to (1, d))"
-        )
-    if A.shape[0] < rows_at_least:
-        raise ValueError(f"{name} has {A.shape[0]} row(s); at least {rows_at_least} are needed")
-    if A.shape[1] < 1:
-        raise ValueError(f"{name} has shape {A.shape}; the dimension d must be at least 1")
-    if columns is not None and A.shape[1] != columns:
-        raise ValueError(
-            f"{name} has {A.shape[1]} columns; {columns} are needed, as in the data it is compared with"
-        )
+    """A finite matrix of at least `rows_at_least` rows, with exactly `columns` columns if given."""
+    A = array(X, name)
+    if A.ndim != 2 or A.shape[1] < 1:
+        need = "(n, d), one row per point, is needed; the dimension d must be at least 1"
+        raise ValueError(f"{name} has shape {A.shape}; {need}")
+    if len(A) < rows_at_least:
+        raise ValueError(f"{name} has {len(A)} row(s); at least {rows_at_least} are needed")
+    if columns not in (None, A.shape[1]):
+        raise ValueError(f"{name} has {A.shape[1]} columns; {columns} are needed, as in the data")
     return A
 
 
 def vector(
     y: ArrayLike, name: str = "y", *, length: int | None = None, bound: float | None = None
 ) -> Float[ndarray, "n"]:
-    """A finite float64 vector of the given length (if given) with entries in [-bound, bound] (if given)."""
-    v = _finite(y, name)
+    """A finite vector, of the given length and with entries in [-bound, bound], if given."""
+    v = array(y, name)
     if v.ndim != 1:
         raise ValueError(f"{name} has shape {v.shape}; a 1-d array is needed, one number per point")
-    if length is not None and v.shape[0] != length:
-        raise ValueError(
-            f"{name} has {v.shape[0]} entries; {length} are needed, one per row of the points"
-        )
+    if length not in (None, len(v)):
+        raise ValueError(f"{name} has {len(v)} entries; {length} are needed, one per point")
     if bound is not None and v.size and np.abs(v).max() > bound:
-        i = int(np.abs(v).argmax())
-        raise ValueError(
-            f"{name}[{i}] = {v[i]:g} lies outside [-{bound:g}, {bound:g}]; rescale {name} before the call"
-        )
+        i, allowed = np.abs(v).argmax(), f"[-{bound:g}, {bound:g}]"
+        raise ValueError(f"{name}[{i}] = {v[i]:g} lies outside {allowed}; rescale {name}")
     return v
 
 
-def count(n: int, name: str, *, at_least: int = 1) -> int:
-    """A Python int not below `at_least`."""
-    if isinstance(n, bool) or not isinstance(n, Integral) or n < at_least:
-        raise ValueError(f"{name} = {n!r}; an integer of at least {at_least} is needed")
-    return int(n)
-
-
-def positive(x: float, name: str, *, zero_allowed: bool = False) -> float:
-    """A finite float above zero (or zero, if allowed)."""
-    ok = (
-        isinstance(x, Real)
-        and not isinstance(x, bool)
-        and np.isfinite(x)
-        and (x > 0 or (zero_allowed and x == 0))
-    )
-    if not ok:
-        raise ValueError(
-            f"{name} = {x!r}; a finite number {'of at least' if zero_allowed else 'above'} 0 is needed"
-        )
-    return float(x)
-
-
-def share(x: float, name: str, *, one_allowed: bool = False) -> float:
-    """A float in (0, 1), or in (0, 1] if one is allowed."""
-    if not (
-        isinstance(x, Real) and not isinstance(x, bool) and (0 < x < 1 or (one_allowed and x == 1))
-    ):
-        raise ValueError(
-            f"{name} = {x!r}; a number in (0, 1{']' if one_allowed else ')'} is needed"
-        )
-    return float(x)
-
-
 def signs(y: ArrayLike, name: str = "y", *, length: int | None = None) -> Float[ndarray, "n"]:
-    """A float64 vector of the given length (if given) whose entries are all +1 or −1."""
+    """A vector, of the given length if given, whose entries are all +1 or −1."""
     v = vector(y, name, length=length)
     wrong = np.flatnonzero(np.abs(v) != 1)
     if wrong.size:
@@ -98,42 +76,50 @@ def signs(y: ArrayLike, name: str = "y", *, length: int | None = None) -> Float[
     return v
 
 
+def count(n: int, name: str, *, at_least: int = 1) -> int:
+    """A Python int not below `at_least`."""
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < at_least:
+        raise ValueError(f"{name} = {n!r:.60}; an integer of at least {at_least} is needed")
+    return int(n)
+
+
+def positive(x: float, name: str, *, zero_allowed: bool = False) -> float:
+    """A finite float above zero (or zero, if allowed)."""
+    value = _real(x)
+    if not (0 < value < np.inf or (zero_allowed and value == 0)):
+        least = "of at least" if zero_allowed else "above"
+        raise ValueError(f"{name} = {x!r:.60}; a finite number {least} 0 is needed")
+    return value
+
+
+def share(x: float, name: str, *, one_allowed: bool = False) -> float:
+    """A float in (0, 1), or in (0, 1] if one is allowed."""
+    value = _real(x)
+    if not (0 < value < 1 or (one_allowed and value == 1)):
+        end = "]" if one_allowed else ")"
+        raise ValueError(f"{name} = {x!r:.60}; a number in (0, 1{end} is needed")
+    return value
+
+
 def one_of(value: Name, name: str, allowed: Collection[Name]) -> Name:
     """`value`, if it is among `allowed`."""
-    if value not in allowed:
-        raise ValueError(f"{name} = {value!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
+    if not isinstance(value, str) or value not in allowed:
+        known = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} = {value!r:.60} is unknown; allowed: {known}")
     return value
 
 
 def generator(rng: np.random.Generator) -> np.random.Generator:
     """The generator itself; anything else (a seed, the old RandomState, None) is refused."""
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(
-            f"rng = {rng!r}; a numpy.random.Generator is needed, e.g. numpy.random.default_rng(0)"
-        )
+        need = "a numpy.random.Generator is needed, e.g. numpy.random.default_rng(0)"
+        raise ValueError(f"rng = {rng!r:.60}; {need}")
     return rng
 
 
-def _finite(x: ArrayLike, name: str) -> ndarray:
+def _real(x: object) -> float:
+    """x as a float; NaN if it is no real number, or too large an integer."""
     try:
-        A = np.asarray(x)
-        if A.dtype.kind not in "fiub":
-            raise TypeError
-        A = A.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{name} is not an array of real numbers; got {type(x).__name__}: {_short(x)}"
-        ) from None
-    bad = ~np.isfinite(A)
-    if bad.any():
-        where = ", ".join(str(int(k)) for k in np.argwhere(bad)[0])
-        raise ValueError(
-            f"{name}[{where}] = {A[bad][0]} and {int(bad.sum())} entr{'y is' if bad.sum() == 1 else 'ies are'} "
-            "not finite; remove or replace them before the call"
-        )
-    return A
-
-
-def _short(x: object) -> str:
-    text = repr(x)
-    return text if len(text) <= 60 else text[:57] + "..."
+        return float(x) if isinstance(x, Real) and not isinstance(x, bool) else np.nan
+    except OverflowError:
+        return np.nan

@@ -1,5 +1,7 @@
 """Every public function of the core names the argument that is wrong, whatever is wrong with it."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,6 +81,51 @@ def test_labels_outside_their_bound_are_named(y, bound):
     else:
         with pytest.raises(ValueError, match=r"^y\[\d\] = .* lies outside \[-.*rescale y"):
             validate.vector(y, bound=bound)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.booleans())
+def test_a_share_lies_between_zero_and_one(x, one_allowed):
+    if 0 < x < 1 or (one_allowed and x == 1):
+        assert validate.share(x, "x", one_allowed=one_allowed) == x
+    else:
+        with pytest.raises(ValueError, match=r"^x = .*; a number in \(0, 1[\])] is needed"):
+            validate.share(x, "x", one_allowed=one_allowed)
+
+
+@given(hnp.arrays(float, 4, elements=st.sampled_from([-1.0, 1.0, 0.0, 2.0])))
+def test_signs_are_plus_or_minus_one(y):
+    if (y**2 == 1).all():
+        assert np.array_equal(validate.signs(y), y)
+    else:
+        with pytest.raises(ValueError, match=r"^y\[\d\] = [02]; labels must all be \+1 or -1"):
+            validate.signs(y)
+
+
+@pytest.mark.parametrize("bad", [True, "1", None, 1j, [1.0], np.array(1.0), -(10**400)])
+@pytest.mark.parametrize("use", [validate.positive, validate.share, validate.count])
+def test_what_is_no_number_of_its_kind_is_shown(use, bad):
+    with pytest.raises(ValueError, match="^x = .* is needed"):
+        use(bad, "x")
+
+
+def test_a_fraction_is_a_number_and_a_number_an_array_without_axes():
+    assert validate.positive(Fraction(1, 4), "x") == validate.share(Fraction(1, 4), "x") == 0.25
+    assert validate.array(3, "x").shape == ()
+    with pytest.raises(ValueError, match="^x = nan and 1 entry is not finite"):
+        validate.array(np.nan, "x")
+
+
+def test_a_tensor_that_requires_a_gradient_is_refused_in_words():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match="^X is not an array of real numbers; got Tensor"):
+        validate.matrix(torch.eye(2, requires_grad=True))
+
+
+@pytest.mark.parametrize("bad", ["c", 1, None, ["a"]])
+def test_a_name_that_is_not_allowed_is_shown_with_those_that_are(bad):
+    assert validate.one_of("a", "law", ("a", "b")) == "a"
+    with pytest.raises(ValueError, match="^law = .* is unknown; allowed: 'a', 'b'"):
+        validate.one_of(bad, "law", ("a", "b"))
 
 
 def test_integers_booleans_and_float32_become_float64():
