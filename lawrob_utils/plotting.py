@@ -1,34 +1,41 @@
-"""One style and one palette for every figure of the book.
+"""One style and one palette for every figure of the book, and its few helpers.
 
-The colours differ from each other for readers with normal sight, with red, green or blue blindness, and in greyscale
-print (their lightness is spaced); a test measures this. Lines also differ by dash and marker, so that colour is never
-the only clue.
+The colours differ from each other for readers with normal sight, with red, green or blue blindness,
+and in greyscale print (their lightness is spaced); a test measures this. Lines also differ by dash
+and marker, so that colour is never the only clue. Text in GREY or ORANGE is too pale to be read on
+white: it takes GREY_TEXT and ORANGE_TEXT.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from matplotlib.ticker import NullLocator
+from numpy.typing import ArrayLike
 
 from . import _validate as check
 from .law import law_curve
 
 INK = "#1a1a1a"
 """Text, axes, and the curve of the law."""
-INDIGO = "#332299"
-CRIMSON = "#ac104e"
-TEAL = "#1b8078"
-ORANGE = "#c48401"
-PALETTE = (INDIGO, CRIMSON, TEAL, ORANGE)
+INDIGO, CRIMSON, TEAL, ORANGE = PALETTE = ("#332299", "#ac104e", "#1b8078", "#c48401")
 """Colours of curves, from dark to light."""
 GREY = "#9a9a9a"
 """Guides and what is only context."""
+GREY_TEXT, ORANGE_TEXT = "#6b6b6b", "#8a5c00"
+"""GREY and ORANGE for text: contrast 4.5 with white, at least."""
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 """Line styles, in step with PALETTE."""
 MARKERS = ("o", "s", "^", "D")
@@ -36,78 +43,122 @@ MARKERS = ("o", "s", "^", "D")
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults for the book: white background, PALETTE with DASHES, small sober figures.
+    """Set matplotlib's defaults for the book: white paper, PALETTE with DASHES, small figures.
 
     Figures are 6.0 × 3.6 inches at 110 dots per inch, so that a stored PNG stays below 60 kB.
     """
-    mpl.rcParams.update(
-        {
-            "figure.figsize": (6.0, 3.6),
-            "figure.dpi": 110,
-            "savefig.dpi": 110,
-            "figure.facecolor": "white",
-            "savefig.facecolor": "white",
-            "axes.facecolor": "white",
-            "figure.constrained_layout.use": True,
-            "font.family": "DejaVu Sans",
-            "font.size": 10,
-            "axes.titlesize": 10,
-            "axes.labelsize": 10,
-            "axes.edgecolor": INK,
-            "axes.labelcolor": INK,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": False,
-            "legend.frameon": False,
-            "lines.linewidth": 1.8,
-            "lines.markersize": 5,
-            "axes.prop_cycle": cycler(color=PALETTE) + cycler(linestyle=DASHES),
-            "image.cmap": "gray",
-            "svg.hashsalt": "lawrob",
-        }
-    )
+    mpl.rc("figure", figsize=(6.0, 3.6), dpi=110, facecolor="white")
+    mpl.rc("figure.constrained_layout", use=True)
+    mpl.rc("savefig", dpi=110, facecolor="white")
+    mpl.rc("axes", facecolor="white", edgecolor=INK, labelcolor=INK, grid=False)
+    mpl.rc("axes", titlesize=10, labelsize=10)
+    mpl.rc("axes", prop_cycle=cycler(color=PALETTE) + cycler(linestyle=DASHES))
+    mpl.rc("axes.spines", top=False, right=False)
+    mpl.rc("font", family="DejaVu Sans", size=10)
+    for group in ("text", "xtick", "ytick"):
+        mpl.rc(group, color=INK)
+    mpl.rc("legend", frameon=False)
+    mpl.rc("lines", linewidth=1.8, markersize=5)
+    mpl.rc("image", cmap="gray")
+    mpl.rc("svg", hashsalt="lawrob")
+
+
+def ticks(
+    ax: Axes,
+    x: ArrayLike | Mapping[float, str] | None = None,
+    y: ArrayLike | Mapping[float, str] | None = None,
+) -> None:
+    """Ticks at the given values of x and y and nowhere else, written as plain numbers.
+
+    Powers of ten from 10⁴ on, and below 10⁻³, are written as such; a mapping such as
+    {0.25: "¼", 1: "1"} gives its own texts. Set the scale of the axes before.
+
+    Raises ValueError if the values are no finite numbers.
+
+    >>> ax = plt.figure().add_subplot()
+    >>> ticks(ax, x=[-0.5, 1, 1000, 1e5], y={0: "none", 1: "all"})
+    >>> [t.get_text() for t in ax.get_xticklabels()]
+    ['−0.5', '1', '1000', '$10^{5}$']
+    >>> plt.close()
+    """
+    for name, axis, at in (("x", ax.xaxis, x), ("y", ax.yaxis, y)):
+        if at is not None:
+            values = check.vector(list(at) if isinstance(at, Mapping) else at, name)
+            axis.set_minor_locator(NullLocator())
+            texts = at.values() if isinstance(at, Mapping) else map(_plain, values)
+            axis.set_ticks(values, list(texts))
+
+
+def _plain(value: float) -> str:
+    power = round(np.log10(value)) if value >= 1e4 or 0 < value < 1e-3 else 0
+    plain = f"{value:.15g}".replace("-", "−")
+    return f"$10^{{{power}}}$" if power and value == float(f"1e{power}") else plain
 
 
 def end_label(
-    line: Line2D, text: str, *, dx: float = 5.0, dy: float = 0.0, **style: Any
+    line: Line2D | ErrorbarContainer,
+    text: str,
+    *,
+    at: int = -1,
+    dx: float = 5.0,
+    dy: float = 0.0,
+    **style: Any,
 ) -> Annotation:
-    """Write `text` in the line's colour at its last point, dx and dy points (1/72 inch) away: a direct label.
+    """Write `text` beside a point of a line, its last one, in the line's colour: a direct label.
 
-    Parameters: line from `ax.plot`, on an Axes; style is passed to `Axes.annotate`.
+    Parameters: line from `ax.plot`, `ax.axhline` or `ax.errorbar`; at, the number of the point
+    (0 the first, -1 the last) among those that are finite; dx and dy the shift of the text, in
+    points of 1/72 inch: it stands to the left of its point where dx < 0; style goes to
+    `Axes.annotate`.
 
-    Raises ValueError if the line has no points or is on no Axes.
+    Raises ValueError if the line is on no Axes or has no such point.
     """
-    axes = line.axes
+    line = line[0] if isinstance(line, ErrorbarContainer) else line
+    axes = line.axes if isinstance(line, Line2D) else None
     if not isinstance(axes, Axes):
         raise ValueError(f"line = {line!r} is on no Axes; draw it with ax.plot first")
-    x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
-    if len(x) == 0:
-        raise ValueError("line has no points; there is no end to label")
-    defaults = {"color": line.get_color(), "va": "center", "ha": "left", "annotation_clip": False}
-    return axes.annotate(
-        text, (x[-1], y[-1]), xytext=(dx, dy), textcoords="offset points", **{**defaults, **style}
-    )
+    points = np.asarray(line.get_xydata(), dtype=float)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not -len(points) <= at < len(points):
+        raise ValueError(f"line has {len(points)} points; there is no point {at} to label")
+    colour: Any = line.get_color()
+    colour = {GREY: GREY_TEXT, ORANGE: ORANGE_TEXT}.get(to_hex(colour), colour)
+    look = {"color": colour, "va": "center", "ha": "right" if dx < 0 else "left"}
+    place = {"xycoords": line.get_transform(), "annotation_clip": False}
+    shift = {"xytext": (dx, dy), "textcoords": "offset points"}
+    return axes.annotate(text, points[at], **{**place, **shift, **look, **style})
+
+
+def show(name: str) -> None:
+    """`plt.show()` that also keeps the figure as NAME.svg if a folder was asked for.
+
+    The folder is the environment variable LAWROB_FIGURES; without it nothing is written. The bytes
+    are the same in every run. The name is that of the cell's figure in the book.
+
+    Raises ValueError if name is not made of letters, digits and hyphens.
+    """
+    if not isinstance(name, str) or not name.replace("-", "").isalnum():
+        raise ValueError(f"name = {name!r:.60}; letters, digits and hyphens are needed")
+    if folder := os.environ.get("LAWROB_FIGURES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        plt.savefig(Path(folder) / f"{name}.svg", metadata={"Date": None})
+    plt.show()
 
 
 def lip_against_P(
     ax: Axes, n: int, d: int, floor: float, *, xlim: tuple[float, float], ylim: tuple[float, float]
 ) -> tuple[Line2D, Line2D]:
-    """The frame of the book's main picture: Lipschitz constant against P, both logarithmic, for n points in R^d.
+    """The frame of the book's main picture: Lipschitz constant against P, for n points in R^d.
 
-    Draws the scale of the law, √(nd/P), over xlim; the floor, a dashed horizontal line below which no perfect fit gets, for
-    instance `data_lipschitz(X, y).value`; and dotted guides at P = n and P = nd. What fits the data is drawn into it.
+    Both axes are logarithmic. Draws the scale of the law, √(nd/P), over xlim; the floor, a dashed
+    line below which no perfect fit gets, for instance `data_lipschitz(X, y).value`; and dotted
+    guides at P = n and P = nd. What fits the data is drawn into it.
 
-    Parameters: ax; n, d ≥ 1; floor > 0; xlim, ylim the limits of the axes, positive and increasing.
+    Parameters: n, d ≥ 1; floor > 0; xlim, ylim the limits of the axes, positive and increasing.
+    Returns the lines of the law and of the floor. Raises ValueError on arguments out of range.
 
-    Returns the lines of the law and of the floor.
-
-    Raises ValueError on arguments out of range.
-
-    >>> import matplotlib.pyplot as plt
-    >>> law, _ = lip_against_P(plt.figure().add_subplot(), 100, 400, 1.5, xlim=(10, 1e6), ylim=(0.1, 1e3))
+    >>> ax = plt.figure().add_subplot()
+    >>> law, _ = lip_against_P(ax, 100, 400, 1.5, xlim=(10, 1e6), ylim=(0.1, 1e3))
     >>> law.get_ydata()[[0, -1]].round(6).tolist()
     [63.245553, 0.2]
     >>> plt.close()
@@ -115,29 +166,14 @@ def lip_against_P(
     n, d, floor = check.count(n, "n"), check.count(d, "d"), check.positive(floor, "floor")
     for name, (low, high) in (("xlim", xlim), ("ylim", ylim)):
         if not 0 < low < high:
-            raise ValueError(
-                f"{name} = {(low, high)}; two positive numbers, the smaller one first, are needed"
-            )
+            raise ValueError(f"{name} = {(low, high)}; two positive numbers, in order, are needed")
     P = np.geomspace(*xlim, 300)
     (law,) = ax.plot(P, law_curve(n, d, P), color=INK, ls="-")
     line = ax.axhline(floor, color=GREY, lw=1.2, ls=(0, (5, 3)))
     for place, name in ((n, "$n$"), (n * d, "$nd$")):
-        ax.axvline(place, color=GREY, lw=1, ls=":")
-        ax.annotate(
-            name,
-            (place, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-        )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlim=xlim,
-        ylim=ylim,
-        xlabel="parameters $P$",
-        ylabel=r"Lipschitz constant$\,/\,\varepsilon$",
-    )
+        guide = ax.axvline(place, color=GREY, lw=1, ls=":")
+        end_label(guide, name, dx=0, dy=2, ha="center", va="baseline", color=INK)
+    ax.set(xscale="log", yscale="log", xlim=xlim, ylim=ylim)
+    ax.set(xlabel="parameters $P$", ylabel=r"Lipschitz constant$\,/\,\varepsilon$")
     ax.minorticks_off()
     return law, line

@@ -89,6 +89,19 @@ def test_no_output_is_an_error_a_warning_a_progress_bar_or_an_address_in_memory(
 
 
 @chapter
+def test_every_claim_holds_with_the_parameters_as_they_stand(chapter):
+    """`expect` prints nothing while a claim is true."""
+    assert [c["id"] for c, _, plain in outputs(chapter) if "With these settings this" in plain] == []
+
+
+@chapter
+def test_a_figure_is_kept_under_the_name_that_the_page_gives_it(chapter):
+    for cell in code_cells(chapter):
+        for name in re.findall(r"\bplot(?:ting)?\.show\((.*?)\)", source(cell)):
+            assert name.strip("\"'") == cell["metadata"]["mystnb"]["figure"]["name"], cell["id"]
+
+
+@chapter
 def test_cells_were_run_once_in_order(chapter):
     assert [c["execution_count"] for c in code_cells(chapter)] == list(
         range(1, len(code_cells(chapter)) + 1)

@@ -1,4 +1,4 @@
-"""The palette is measured: simulated colour blindness (Machado et al. 2009), greyscale, contrast with white paper."""
+"""The palette is measured: simulated colour blindness, greyscale, contrast with white paper."""
 
 import itertools
 
@@ -62,8 +62,12 @@ def test_colours_have_contrast_3_with_white_paper():  # WCAG 2.1, 1.4.11, for gr
     assert min(1.05 / (y + 0.05) for y in luminance) >= 3
 
 
-def test_text_ink_has_contrast_7_with_white_paper():
-    assert 1.05 / (np.dot([0.2126, 0.7152, 0.0722], linear_rgb(plotting.INK)) + 0.05) >= 7
+def test_text_has_contrast_4_and_a_half_with_white_paper_and_ink_7():  # WCAG 2.1, 1.4.3 and 1.4.6
+    texts = [plotting.GREY_TEXT, plotting.ORANGE_TEXT, *plotting.PALETTE[:3]]
+    for least, colours in ((4.5, texts), (7, [plotting.INK])):
+        for colour in colours:
+            luminance = np.dot([0.2126, 0.7152, 0.0722], linear_rgb(colour))
+            assert 1.05 / (luminance + 0.05) >= least, colour
 
 
 def test_each_colour_has_its_own_dash_and_marker():
@@ -84,24 +88,92 @@ def test_style_gives_opaque_white_figures_below_60_kB(tmp_path):
     assert tuple(plt.imread(tmp_path / "f.png")[0, 0]) == (1, 1, 1, 1)
 
 
-def test_end_label_sits_at_the_last_point_in_the_line_colour():
+@pytest.fixture
+def axes():
     figure, axes = plt.subplots()
-    (line,) = axes.plot([0, 1], [2, 3], color=plotting.TEAL)
+    yield axes
+    plt.close(figure)
+
+
+def test_end_label_sits_at_the_last_finite_point_in_the_line_colour(axes):
+    (line,) = axes.plot([0, 1, 2], [2, 3, np.nan], color=plotting.TEAL)
     label = plotting.end_label(line, "here")
-    plt.close(figure)
-    assert label.xy == (1, 3) and label.get_color() == plotting.TEAL and label.get_text() == "here"
+    assert tuple(label.xy) == (1, 3) and label.get_text() == "here"
+    assert (label.get_color(), label.get_ha()) == (plotting.TEAL, "left")
 
 
-def test_end_label_refuses_a_line_without_axes_or_points():
-    from matplotlib.lines import Line2D
+def test_end_label_to_the_left_of_the_first_point(axes):
+    label = plotting.end_label(axes.plot([0, 1], [2, 3])[0], "here", at=0, dx=-3)
+    assert tuple(label.xy) == (0, 2) and label.get_ha() == "right"
 
+
+@pytest.mark.parametrize("pale", ["GREY", "ORANGE"])
+def test_labels_of_pale_lines_take_the_legible_shade(axes, pale):
+    (line,) = axes.plot([0, 1], color=getattr(plotting, pale))
+    assert plotting.end_label(line, "here").get_color() == getattr(plotting, f"{pale}_TEXT")
+
+
+def test_labels_of_error_bars_and_of_lines_across_the_axes_are_where_these_end(axes):
+    axes.set(xscale="log", yscale="log", xlim=(1, 100), ylim=(0.1, 10))
+    bars = axes.errorbar([2, 20], [1, 3], [0.1, 0.2], fmt="o")
+    across = plotting.end_label(axes.axhline(5), "floor", dx=0)
+    at_bar = plotting.end_label(bars, "measured", dx=0)
+    axes.figure.canvas.draw()
+    for label, point in ((across, (100, 5)), (at_bar, (20, 3))):
+        place = label.get_transform().transform((0, 0))
+        assert place == pytest.approx(axes.transData.transform(point), abs=0.01)
+
+
+@pytest.mark.parametrize("at", [2, -3])
+def test_end_label_refuses_what_has_no_such_point(axes, at):
     with pytest.raises(ValueError, match="on no Axes"):
-        plotting.end_label(Line2D([0], [0]), "x")
-    figure, axes = plt.subplots()
-    (line,) = axes.plot([], [])
-    plt.close(figure)
-    with pytest.raises(ValueError, match="no points"):
-        plotting.end_label(line, "x")
+        plotting.end_label(mpl.lines.Line2D([0], [0]), "x")
+    with pytest.raises(ValueError, match="on no Axes"):
+        plotting.end_label("line", "x")
+    with pytest.raises(ValueError, match=f"2 points; there is no point {at}"):
+        plotting.end_label(axes.plot([0, 1])[0], "x", at=at)
+    with pytest.raises(ValueError, match="0 points"):
+        plotting.end_label(axes.plot([], [])[0], "x")
+
+
+def shown(axis):
+    return [t.get_text() for t in axis.get_ticklabels()]
+
+
+def test_ticks_are_the_given_values_in_plain_numbers(axes):
+    axes.set(xscale="log", yscale="log")
+    plotting.ticks(axes, x=[1e-4, 0.001, 0.3, 1, 2000, 1e4, 20_000, 1e6])
+    plain = ["0.001", "0.3", "1", "2000"]
+    assert shown(axes.xaxis) == ["$10^{-4}$", *plain, "$10^{4}$", "20000", "$10^{6}$"]
+    assert len(axes.get_xticks(minor=True)) == 0 < len(axes.get_yticks(minor=True))
+    plotting.ticks(axes, y={-np.pi: "−π", 0: "0", np.pi: "π"})
+    assert shown(axes.yaxis) == ["−π", "0", "π"]
+    assert axes.get_yticks() == pytest.approx([-np.pi, 0, np.pi])
+
+
+@pytest.mark.parametrize("bad", [["a"], [np.nan], 3.0, [[1.0]], {"a": "b"}])
+def test_ticks_that_are_no_numbers_are_named(axes, bad):
+    with pytest.raises(ValueError, match="^y"):
+        plotting.ticks(axes, y=bad)
+
+
+def test_a_figure_is_kept_under_its_name_if_a_folder_is_asked_for(axes, tmp_path, monkeypatch):
+    axes.plot([0, 1])
+    monkeypatch.delenv("LAWROB_FIGURES", raising=False)
+    plotting.show("fig-nowhere")
+    monkeypatch.setenv("LAWROB_FIGURES", str(tmp_path / "new"))
+    with mpl.rc_context({"svg.hashsalt": "lawrob"}):
+        plotting.show("fig-1")
+        first = (tmp_path / "new" / "fig-1.svg").read_bytes()
+        plotting.show("fig-1")
+    assert b"<svg" in first and (tmp_path / "new" / "fig-1.svg").read_bytes() == first
+    assert [p.name for p in tmp_path.rglob("*.svg")] == ["fig-1.svg"]
+
+
+@pytest.mark.parametrize("bad", ["", "../fig", "a b", None, "fig.svg"])
+def test_a_name_that_is_no_file_name_is_refused(bad):
+    with pytest.raises(ValueError, match="^name = "):
+        plotting.show(bad)
 
 
 def test_frame_of_the_main_picture_has_the_law_the_floor_and_guides_where_they_belong():
