@@ -1,5 +1,5 @@
-"""Oracles: least squares attains the curve; greedy nets, exact binomials and random deep nets; simulated deviations, brute force over
-whole classes, and the closed form of sign vectors for the bit certificate."""
+"""Oracles: least squares attains the curve; simulated deviations, brute force over whole classes and the closed form of
+sign vectors for the bit certificate; numpy's and SciPy's regressions for power laws."""
 
 import itertools
 import math
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from lawrob_utils import data
 from lawrob_utils.law import (
@@ -16,18 +17,12 @@ from lawrob_utils.law import (
     certified_lipschitz,
     choice_bits,
     counting_radius,
-    depth_log_J,
     enumerative_bits,
-    finite_class_failure,
     law_curve,
     lipschitz_lower_bound,
-    log_net_size,
-    parameters_needed,
-    points_needed,
-    product_log_J,
+    power_law,
     robust_bits,
     robust_radius,
-    sparse_log_net_size,
 )
 
 size = st.floats(1, 1e6)
@@ -78,29 +73,7 @@ def test_bad_arguments_are_named(change, message):
         law_curve(**{"n": 10, "d": 10, "P": 10, **change})
 
 
-# ---------------------------------------------------------------------------------------------- parameters and theorems
-
-
-@given(n=size, d=size, L=size, sigma=st.floats(0.01, 1))
-def test_parameters_needed_is_where_the_curve_reaches_L(n, d, L, sigma):
-    assert law_curve(n, d, parameters_needed(n, d, L, sigma=sigma), sigma=sigma) == pytest.approx(
-        L, rel=1e-9
-    )
-
-
-def test_failure_of_the_finite_class_theorem_is_its_two_printed_terms():
-    got = finite_class_failure(200_000, 50, eps=0.5, log_size=20.0, L=3.0, c=1.2, k=4)
-    noise = 16 * 2.718281828459045 ** (-200_000 * 0.25 / (512 * 4))
-    functions = 2 * 2.718281828459045 ** (20 - 0.25 * 200_000 * 50 / (4096 * 1.2 * 9))
-    assert got == pytest.approx(noise + functions, rel=1e-9) and 0 < got < 1e-8
-
-
-def test_failure_is_a_probability_and_grows_with_the_class_and_L():
-    assert finite_class_failure(10, 10, eps=0.5, log_size=1e6, L=1.0) == 1.0
-    failures = [
-        finite_class_failure(10**6, 100, eps=0.3, log_size=100.0, L=L) for L in (1, 3, 10, 30, 100)
-    ]
-    assert failures == sorted(failures)
+# ---------------------------------------------------------------------------------------------------------- theorems
 
 
 def test_union_bound_of_the_finite_class_theorem_holds_in_a_simulation_with_the_constant_of_its_own_steps():
@@ -113,73 +86,18 @@ def test_union_bound_of_the_finite_class_theorem_holds_in_a_simulation_with_the_
     assert failures / 200 <= 2 * 8 * math.exp(-(eps**2) * 400 * 20 / 5184)
 
 
-def test_greedy_nets_are_no_larger_than_the_bound_on_nets():
-    rng = np.random.default_rng(1)
-    for p, spacing in ((1, 0.1), (2, 0.25), (3, 0.5)):
-        points = rng.standard_normal((4000, p))
-        points *= (rng.random((4000, 1)) ** (1 / p)) / np.linalg.norm(points, axis=1, keepdims=True)
-        net = points[:1]
-        for x in points[1:]:
-            if np.linalg.norm(net - x, axis=1).min() > spacing:
-                net = np.append(net, x[None], axis=0)
-        assert len(net) > 5 and math.log(len(net)) <= log_net_size(p, 1.0, spacing)
-
-
-def test_net_of_the_theorem_is_within_its_printed_base():
-    assert log_net_size(7, 2.0, 0.3 / (6 * 50.0)) <= 7 * math.log(60 * 2.0 * 50.0 / 0.3)
-
-
-@given(p=st.integers(1, 60), data_=st.data())
-def test_sparse_nets_count_at_least_the_places_of_the_entries(p, data_):
-    s = data_.draw(st.integers(1, p))
-    assert (
-        sparse_log_net_size(p, s, 1.0, 0.5)
-        >= math.log(math.comb(p, s)) + log_net_size(s, 1.0, 0.5) - 1e-9
-    )
-
-
 def test_theorem_on_parametrized_classes_is_vacuous_at_the_size_of_mnist():
     bound = lipschitz_lower_bound(
         60_000, 784, 200_000, eps=0.999999, W=1.0, log_J=math.log(1e10), ignore_points=True
     )
     assert bound == pytest.approx(0.0058, abs=5e-5)
     assert law_curve(60_000, 784, 200_000) == pytest.approx(15.3, abs=0.05)
-    assert points_needed(0.02) > 5e7
 
 
 def test_theorem_on_parametrized_classes_refuses_to_speak_about_too_few_points():
     with pytest.raises(ValueError, match="n = 60000 is below 6.8"):
         lipschitz_lower_bound(60_000, 784, 200_000, eps=0.02, W=1.0, log_J=1.0)
     assert lipschitz_lower_bound(10**8, 784, 200_000, eps=0.02, W=1.0, log_J=1.0) > 0
-
-
-@pytest.mark.parametrize(("D", "width"), [(2, 6), (3, 5), (4, 4)])
-def test_deep_networks_change_no_faster_with_their_weights_than_J(D, width):
-    rng, sizes = np.random.default_rng(D), [3] + [width] * (D - 1) + [1]
-    shapes = [(b, a + 1) for a, b in itertools.pairwise(sizes)]  # the last column holds biases
-    p, W = sum(r * c for r, c in shapes), 1.0
-
-    def f(w, x):
-        for i, (r, c) in enumerate(shapes):
-            layer, w = w[: r * c].reshape(r, c), w[r * c :]
-            x = layer @ np.append(np.maximum(x, 0) if i else x, 1.0)
-        return x[0]
-
-    for _ in range(100):
-        w, v, x = rng.uniform(-W, W, p), rng.uniform(-W, W, p), rng.standard_normal(3)
-        v = w + 0.05 * (v - w)
-        x /= np.linalg.norm(x)
-        # biases make each input longer by a 1; with R = 2^D that is more than paid for in norms of (x, 1)
-        assert abs(f(w, x) - f(v, x)) <= math.exp(
-            depth_log_J(p, D, W=W, R=2.0**D)
-        ) * np.linalg.norm(w - v)
-
-
-@given(p=st.integers(1, 10**6), D=st.integers(2, 20), Q=st.integers(1, 9), W=st.floats(1, 100))
-def test_J_of_the_box_is_at_least_the_J_of_its_product_of_norms(p, D, Q, W):
-    B = (W * math.sqrt(p * Q)) ** D
-    if math.isfinite(B):
-        assert depth_log_J(p, D, W=W, Q=Q) >= product_log_J(p, B, Q=Q) - 1e-9
 
 
 # ------------------------------------------------------------------------------------------------------ bit certificate
@@ -343,6 +261,72 @@ def test_robust_bits_are_point_72_times_n_d_r_squared():
     )
 
 
+# ------------------------------------------------------------------------------------------------------ power laws
+
+GRID = np.array(list(itertools.product((100.0, 200, 400), (80.0, 160, 320), (0.1, 0.2, 0.3))))
+
+
+def noisy(rng, size=0.1, times=1, by_cell=False):
+    """x and y = 3·n·d·r² up to log-normal factors, one for each row or for each cell of the grid."""
+    X = np.repeat(GRID, times, axis=0)
+    factor = size * rng.standard_normal(len(GRID) if by_cell else len(X))
+    y = 3 * X[:, 0] * X[:, 1] * X[:, 2] ** 2
+    return dict(zip("ndr", X.T, strict=True)), y * np.exp(
+        np.repeat(factor, times) if by_cell else factor
+    )
+
+
+@pytest.mark.parametrize("cluster", [None, GRID])
+def test_exponents_of_an_exact_power_law_are_found(cluster):
+    found = power_law(*noisy(np.random.default_rng(0), size=0), cluster=cluster)
+    assert [found[k].value for k in "ndr"] == pytest.approx([1, 1, 2])
+    assert all(v.error < 1e-9 for v in found.values())
+
+
+def test_one_exponent_and_its_error_are_those_of_linregress():
+    rng = np.random.default_rng(1)
+    n = np.geomspace(10, 1000, 9)
+    y = n**0.7 * np.exp(0.2 * rng.standard_normal(9))
+    other = stats.linregress(np.log(n), np.log(y))
+    found = power_law({"n": n}, y)["n"]
+    assert (found.value, found.error) == pytest.approx((other.slope, other.stderr))
+    wide = power_law({"n": n}, y, level=0.95)["n"]
+    assert wide.error == pytest.approx(stats.t.ppf(0.975, 7) * other.stderr)
+    assert wide.interval == pytest.approx((wide.value - wide.error, wide.value + wide.error))
+
+
+def test_errors_of_several_exponents_are_those_of_polyfit():
+    """x_2 = exp((log x_1)²) makes a quadratic polynomial in log x_1 of the power law."""
+    rng = np.random.default_rng(2)
+    u = rng.uniform(0.5, 2, 40)
+    v = 0.3 + 0.5 * u - 0.25 * u**2 + 0.1 * rng.standard_normal(40)
+    coefficients, covariance = np.polyfit(u, v, 2, cov=True)
+    found = power_law({"square": np.exp(u**2), "one": np.exp(u)}, np.exp(v))
+    assert [found[k].value for k in ("square", "one")] == pytest.approx(coefficients[:2])
+    errors = np.sqrt(np.diag(covariance)[:2])
+    assert [found[k].error for k in ("square", "one")] == pytest.approx(errors)
+
+
+def test_students_intervals_cover_as_often_as_they_say():
+    rng, covered = np.random.default_rng(4), []
+    for _ in range(200):
+        found = power_law(*noisy(rng), level=0.9)
+        covered += [low <= 1 <= high for low, high in (found["n"].interval, found["d"].interval)]
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.05)
+
+
+def test_clusters_give_intervals_that_do_not_shrink_when_each_row_is_written_down_nine_times():
+    x, y = noisy(np.random.default_rng(5), by_cell=True, times=9)
+    cells = np.column_stack(list(x.values()))
+    once = power_law(*noisy(np.random.default_rng(5), by_cell=True))
+    clustered, rows = power_law(x, y, cluster=cells), power_law(x, y)
+    for name in "ndr":
+        assert clustered[name].error == pytest.approx(once[name].error, rel=0.35)
+        assert rows[name].error < 0.4 * once[name].error
+    names = [f"{n:g} {d:g} {r:g}" for n, d, r in cells]  # one column of labels does as well
+    assert power_law(x, y, cluster=names)["n"].error == pytest.approx(once["n"].error, rel=0.35)
+
+
 # ------------------------------------------------------------------------------------------------------ bad input
 
 Y = np.array([1.0, -1.0])
@@ -370,7 +354,7 @@ Y = np.array([1.0, -1.0])
         (lambda: bit_certificate(Y, Y, 0, 5), "bits = 0"),
         (lambda: bit_certificate(Y, Y, 5, 1), "d = 1; an integer of at least 2"),
         (lambda: bit_certificate(Y, Y, 5, 5, 0.0), "delta = 0.0"),
-        (lambda: bit_certificate(Y, Y, 5, 5, 1.0), r"delta = 1; a probability in \(0, 1\)"),
+        (lambda: bit_certificate(Y, Y, 5, 5, 1.0), r"delta = 1.0; a number in \(0, 1\)"),
         (lambda: certified_lipschitz(10, 10, 5, fit=-0.1), "fit = -0.1"),
         (lambda: bits_needed(10, 10, 0.0), "L = 0.0"),
         (lambda: enumerative_bits(np.array([0, 2]), (0, 1)), "symbols contains 2"),
@@ -382,18 +366,25 @@ Y = np.array([1.0, -1.0])
         (lambda: robust_bits(10, 10, 0.1, eta=0.5), "eta = 0.5"),
         (lambda: robust_bits(10, 10, -0.1), "r = -0.1"),
         (lambda: counting_radius(1), "d = 1"),
-        (lambda: finite_class_failure(10, 10, eps=1.5, log_size=1.0, L=1.0), "eps = 1.5"),
-        (lambda: finite_class_failure(10, 10, eps=0.5, log_size=-1.0, L=1.0), "log_size = -1.0"),
         (
             lambda: lipschitz_lower_bound(10, 10, 10, eps=0.5, W=1e-9, log_J=0.0),
             "the theorem needs it above 1",
         ),
         (lambda: lipschitz_lower_bound(10, 10, 10, eps=0.5, W=1.0, log_J=np.inf), "log_J = inf"),
-        (lambda: points_needed(0.5, delta=1.0), "delta = 1"),
-        (lambda: sparse_log_net_size(3, 4, 1.0, 1.0), "s = 4 exceeds p = 3"),
-        (lambda: depth_log_J(10, 1), "D = 1"),
-        (lambda: depth_log_J(10, 3, W=0.5), "W = 0.5; at least 1"),
-        (lambda: parameters_needed(10, 10, 0.0), "L = 0.0"),
+        (lambda: lipschitz_lower_bound(10, 10, 10, eps=1.5, W=1.0, log_J=0.0), "eps = 1.5"),
+        (lambda: power_law({"n": [1, 2, 0]}, [1, 2, 3]), r"n = \[1, 2, 0\]"),
+        (lambda: power_law({"n": [1, 2, 3]}, [1, 2, -3]), "y = "),
+        (lambda: power_law({"n": [1, 2]}, [1, 2]), "more than 2 are needed"),
+        (lambda: power_law({"n": [2, 2, 2, 2]}, [1, 2, 3, 4]), "n vary on their own"),
+        (
+            lambda: power_law({"n": [1, 2, 3]}, [1, 2, 3], level=1),
+            r"level = 1; a number in \(0, 1\)",
+        ),
+        (lambda: power_law({"n": [1, 2, 3]}, [1, 2, 3, 4]), "n has 3 entries; 4 are needed"),
+        (
+            lambda: power_law({"n": [1, 2, 3]}, [1, 2, 3], cluster=[1, 2]),
+            "cluster has 2 rows; 3 are needed",
+        ),
     ],
 )
 def test_bad_numbers_are_named_and_refused(call, message):

@@ -101,10 +101,8 @@ def _noise_and_dimension_told_apart(answer):
 @checker("interpretation-5", expects="a function parameters_for_radius(n, sigma2, r, K)")
 def _parameters_for_a_radius(answer):
     price = function(answer, "parameters_for_radius(n, sigma2, r, K)")
-    from ..law import parameters_needed
-
     for n, d, sigma2, r in ((60_000, 784, 0.02, 0.5), (1000, 50, 1.0, 0.1)):
-        truth = parameters_needed(n, d, 1 / r, sigma=np.sqrt(sigma2))  # on the unit sphere K² = 1/d
+        truth = sigma2 * n * d * r**2  # on the unit sphere K² = 1/d
         got = number(call(price, n, sigma2, r, 1 / np.sqrt(d)), "the number of parameters")
         if abs(got / truth - 1) > 1e-6:
             hint = (
