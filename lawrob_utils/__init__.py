@@ -3,7 +3,8 @@
 The way of the data is one line, the same in every chapter:
 sample (`data`) → fit (`memorizers`, `networks`, `fewbits`) → measure (`lipschitz`, `attacks`) → compare (`law`) → draw (`plotting`).
 `expect` says in words where a claim of a chapter fails.
-Importing the package loads none of these modules; only `networks`, `attacks` and `experiments` need PyTorch.
+Importing the package loads none of these modules; only `networks`, `attacks` and the records need
+PyTorch.
 """
 
 from importlib.metadata import PackageNotFoundError, version

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .experiments.provenance import write_atomically
+from ._provenance import write_atomically
 
 
 def canonical(value: object) -> str:

@@ -1,7 +1,7 @@
 """A grid of runs: on one core, on several, or on a cluster; interrupted and taken up again; written down with where it comes from.
 
 Read in order: `points` (what a grid is), `generator` (why a row is the same wherever it runs), `sweep`, `read_rows`.
-Used by every experiment in `lawrob_utils.experiments`. joblib runs the rows, with its Dask backend on a cluster.
+Used by every experiment in `lawrob_utils.recorded`. joblib runs the rows, with its Dask backend on a cluster.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from . import _validate as check
 from ._journal import Journal, canonical
+from ._provenance import provenance, record
 from ._workers import end_with, one_thread, workers
-from .experiments.provenance import provenance, record
 
 Scalar = str | int | float | bool | None
 Axes = Mapping[str, Sequence[Scalar]]

@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from lawrob_utils.experiments import bit_certificate as record  # noqa: E402
 from lawrob_utils.law import bit_certificate  # noqa: E402
+from lawrob_utils.recorded import bit_certificate as record  # noqa: E402
 
-FOLDER = Path(__file__).parents[1] / "book" / "recorded" / "bit-certificate"
+FOLDER = Path(__file__).parents[1] / "book" / "recorded" / "bit_certificate"
 TABLE = record.load(FOLDER)
 
 
@@ -67,7 +67,7 @@ def test_rows_are_reproduced_when_they_are_run_again(row, rel):
 
 
 def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
-    rows = record.EXPERIMENT.run("quick", tmp_path, progress=False)
+    rows = record.RECORD.run("quick", tmp_path, progress=False)
     got = record.load(tmp_path)
     assert len(rows) == len(got.table) == 37 and set(got.nets) == {
         (200, 40, k) for k in (1, 2, 4, 8, 16)
@@ -79,9 +79,7 @@ def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
 
 
 def test_missing_record_and_unknown_preset_are_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match="python -m lawrob_utils.experiments bit-certificate"
-    ):
+    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.records bit_certificate"):
         record.load(tmp_path)
     with pytest.raises(ValueError, match="preset = 'huge'"):
-        record.EXPERIMENT.run("huge", tmp_path)
+        record.RECORD.run("huge", tmp_path)

@@ -5,10 +5,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from lawrob_utils.recorded.mnist_capacity.convnets import (  # noqa: E402
+    ConvNet,
+    InBfloat16,
+    fit_convnet,
+    parameter_count,
+    shapes,
+)
+
 from lawrob_utils import data  # noqa: E402
 from lawrob_utils.attacks import robust_accuracy  # noqa: E402
-from lawrob_utils.convnets import ConvNet, InBfloat16, fit_convnet, parameter_count, shapes  # noqa: E402
-from lawrob_utils.experiments import mnist_capacity  # noqa: E402
+from lawrob_utils.recorded import mnist_capacity  # noqa: E402
 
 MADRY = {1: 13_514, 2: 52_506, 4: 206_954, 8: 821_706, 16: 3_274_634}
 
@@ -206,7 +213,7 @@ def test_a_net_that_names_one_class_only_is_recorded_as_collapsed(monkeypatch):
     def constant_net(*args, **kwargs):
         return ConvNet(1, tuple(weights), 8, np.array([[2.3, 0.1]]))
 
-    monkeypatch.setattr("lawrob_utils.convnets.fit_convnet", constant_net)
+    monkeypatch.setattr("lawrob_utils.recorded.mnist_capacity.convnets.fit_convnet", constant_net)
     row = mnist_capacity.row(
         rng=np.random.default_rng(0), data_set="digits", scale=1, warmup=0.4, epochs=1, seed=0
     )

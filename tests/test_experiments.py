@@ -9,15 +9,18 @@ import pytest
 
 pytest.importorskip("torch")
 
-from lawrob_utils import data  # noqa: E402
+from lawrob_utils import (
+    data,  # noqa: E402
+    records,
+)
+from lawrob_utils._main import main  # noqa: E402
+from lawrob_utils._provenance import provenance, record, write_atomically  # noqa: E402
 from lawrob_utils.attacks import pgd  # noqa: E402
-from lawrob_utils.experiments import mnist_flips, registry  # noqa: E402
-from lawrob_utils.experiments.__main__ import main  # noqa: E402
-from lawrob_utils.experiments.provenance import provenance, record, write_atomically  # noqa: E402
+from lawrob_utils.recorded import mnist_flips  # noqa: E402
 from lawrob_utils.sweep import points, read_rows  # noqa: E402
 
 RECORDED = Path(__file__).parents[1] / "book" / "recorded"
-RECORD = RECORDED / "mnist-flips"
+RECORD = RECORDED / "mnist_flips"
 needs_mnist = pytest.mark.skipif(
     not data.mnist_available(), reason="MNIST is not at hand (set LAWROB_DATA_DIR)"
 )
@@ -57,7 +60,7 @@ def test_provenance_tells_command_seed_versions_hardware_date_and_time():
 
 
 def test_missing_record_names_the_command_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.experiments mnist-flips"):
+    with pytest.raises(FileNotFoundError, match="python -m lawrob_utils.records mnist_flips"):
         mnist_flips.load(tmp_path)
 
 
@@ -117,7 +120,7 @@ def small(*, rng, device, n):
     return {"x": rng.random() if n < 3 else 1 / 0}
 
 
-SMALL = registry.Experiment(
+SMALL = records.Record(
     "small",
     "three numbers",
     {"quick": {"n": (1, 2)}, "full": {"n": (0, 1, 2)}, "wrong": {"n": (2, 3)}},
@@ -129,13 +132,14 @@ SMALL = registry.Experiment(
 @pytest.fixture
 def only_small(monkeypatch, tmp_path):
     """The command line knows one experiment, and the current folder is empty."""
-    monkeypatch.setattr("lawrob_utils.experiments.__main__.find", lambda name: SMALL)
+    monkeypatch.setattr("lawrob_utils._main.find", lambda name: SMALL)
+    monkeypatch.setattr(records.Record, "folder", Path("book/recorded/small"))
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", records.names())
 def test_every_experiment_goes_by_the_name_of_its_module_and_has_both_presets(name):
-    experiment = registry.find(name)
+    experiment = records.find(name)
     assert (
         experiment.name == name
         and {"quick", "full"} <= set(experiment.presets)
@@ -147,11 +151,11 @@ def test_every_experiment_goes_by_the_name_of_its_module_and_has_both_presets(na
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in registry.names() if (RECORDED / name / "provenance.json").is_file()]
+    "name", [name for name in records.names() if (RECORDED / name / "provenance.json").is_file()]
 )
 def test_record_has_every_row_of_the_full_grid_and_says_how_it_was_made(name):
     experiment, about = (
-        registry.find(name),
+        records.find(name),
         json.loads((RECORDED / name / "provenance.json").read_text()),
     )
     assert about["command"] == experiment.command("full") and about["seed"] == experiment.seed
@@ -172,7 +176,7 @@ def test_record_has_every_row_of_the_full_grid_and_says_how_it_was_made(name):
 def test_list_names_every_experiment_with_its_cost(capsys):
     assert main(["list"]) == 0
     told = capsys.readouterr().out
-    for name in registry.names():
+    for name in records.names():
         assert f"{name}\n    " in told
     assert "min on one core" in told
 
@@ -180,12 +184,12 @@ def test_list_names_every_experiment_with_its_cost(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["robust-fitt"], "error: experiment = 'robust-fitt' is unknown; allowed: 'architectures'"),
+        (["robust_fitt"], "error: record = 'robust_fitt' is unknown; allowed: 'architectures'"),
         (
-            ["mnist-flips", "--preset", "huge"],
+            ["mnist_flips", "--preset", "huge"],
             "error: preset = 'huge' is unknown; allowed: 'full', 'quick'",
         ),
-        (["mnist-flips", "--jobs", "2"], "is one run and no sweep"),
+        (["mnist_flips", "--jobs", "2"], "is one run and no sweep"),
     ],
 )
 def test_unknown_names_are_answered_by_the_known_ones(arguments, words, capsys):
@@ -196,9 +200,9 @@ def test_unknown_names_are_answered_by_the_known_ones(arguments, words, capsys):
 def test_experiment_without_its_data_says_how_to_get_them(monkeypatch):
     monkeypatch.setattr("lawrob_utils.data.mnist_available", lambda: False)
     with pytest.raises(
-        ValueError, match="mnist-flips needs MNIST: .*fetch_mnist.* LAWROB_DATA_DIR"
+        ValueError, match="mnist_flips needs MNIST: .*fetch_mnist.* LAWROB_DATA_DIR"
     ):
-        mnist_flips.EXPERIMENT.run("quick")
+        mnist_flips.RECORD.run("quick")
 
 
 def test_quick_preset_is_printed_and_full_is_recorded_under_the_name_of_the_experiment(
@@ -215,7 +219,7 @@ def test_quick_preset_is_printed_and_full_is_recorded_under_the_name_of_the_expe
     )
     about = json.loads(Path("book/recorded/small/provenance.json").read_text())
     assert (
-        about["command"] == "python -m lawrob_utils.experiments small --preset full"
+        about["command"] == "python -m lawrob_utils.records small --preset full"
         and about["tolerance"] == SMALL.tolerance
     )
 
@@ -223,7 +227,7 @@ def test_quick_preset_is_printed_and_full_is_recorded_under_the_name_of_the_expe
 def test_record_that_is_not_there_names_the_command(only_small):
     for folder in (None, Path("elsewhere")):
         with pytest.raises(
-            FileNotFoundError, match="python -m lawrob_utils.experiments small --preset full"
+            FileNotFoundError, match="python -m lawrob_utils.records small --preset full"
         ):
             SMALL.load(folder)
 
@@ -254,6 +258,6 @@ def test_interrupt_tells_how_to_go_on(only_small, capsys, monkeypatch):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lawrob_utils.experiments.registry.sweep", stopped)
+    monkeypatch.setattr("lawrob_utils.records.sweep", stopped)
     assert main(["small", "--preset", "full"]) == 130
     assert "the same command with --resume goes on" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lawrob_utils import data, dimension
-from lawrob_utils.experiments import mnist_isoperimetry as record
+from lawrob_utils.recorded import mnist_isoperimetry as record
 
 LAMBDAS = np.concatenate([s * np.geomspace(1e-3, 80, 2000) for s in (-1, 1)])
 KEYS = ("what", "set", "part", "law", "function", "points", "measure", "estimator", "k")
@@ -173,7 +173,7 @@ def test_without_mnist_its_rows_say_how_to_get_it(monkeypatch):
 
 
 def test_quick_rows_run_again_equal_the_record(table):
-    for row in record.EXPERIMENT.run("quick", progress=False):
+    for row in record.run("quick", progress=False):
         assert row["value"] == pytest.approx(
             record.estimate(table, **parameters(row)).value, rel=0.03
         ), parameters(row)

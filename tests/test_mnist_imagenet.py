@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 from scipy.stats import lognorm
 
-from lawrob_utils.experiments import mnist_capacity
 from lawrob_utils.law import law_curve
+from lawrob_utils.recorded import mnist_capacity
 from lawrob_utils.sweep import points
 
 CHAPTER = Path(__file__).resolve().parents[1] / "notebooks/09-mnist-imagenet.ipynb"
@@ -36,7 +36,7 @@ def chapter():
 
 
 def test_the_record_holds_the_rows_of_the_full_grid_with_exact_parameter_counts(table):
-    grid = points(mnist_capacity.EXPERIMENT.grid("full"))
+    grid = points(mnist_capacity.RECORD.grid("full"))
     assert [{name: row[name] for name in grid[0]} for row in table] == grid
     assert all(row["parameters"] == COUNTS[row["scale"]] for row in table)
 

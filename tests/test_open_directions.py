@@ -10,9 +10,9 @@ from scipy.special import erf
 
 from lawrob_utils import data
 from lawrob_utils import isoperimetry as iso
-from lawrob_utils.experiments import architectures, trained_law
 from lawrob_utils.lipschitz import min_separation
 from lawrob_utils.memorizers import Bumps
+from lawrob_utils.recorded import architectures, trained_law
 
 torch = pytest.importorskip("torch")
 
@@ -133,7 +133,7 @@ def test_geometry_beats_the_law_in_few_dimensions_by_simulation():
         assert (2 / nearest > math.sqrt(d)) == above
 
 
-# --------------------------------------------------------------------------------------------------- trained-law
+# --------------------------------------------------------------------------------------------------- trained_law
 
 
 def test_exponents_of_a_power_law_are_found_and_their_intervals_cover():
@@ -186,7 +186,7 @@ def test_every_way_of_training_does_what_it_says():
 
 def test_recorded_nets_have_ordered_brackets_and_those_that_fit_noise_stay_above_the_laws_scale():
     rows = trained_law.load()
-    assert len(rows) == trained_law.EXPERIMENT.size("full")
+    assert len(rows) == trained_law.RECORD.size("full")
     for r in rows:
         assert 0 <= r["lower"] <= r["upper"] and r["upper"] <= 1.25 * r["lower"] + 0.05
     noise = [r for r in rows if not r["signal"] and r["law"] and r["strength"] == 1]
@@ -297,7 +297,7 @@ def test_steepest_finds_the_slope_of_linear_and_kinked_functions_and_never_more(
 
 def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_the_floor_where_they_fit():
     rows = architectures.load()
-    assert len(rows) == architectures.EXPERIMENT.size("full")
+    assert len(rows) == architectures.RECORD.size("full")
     for r in rows:
         assert r["lower_box"] <= r["lower"] and (r["upper"] is None) == (
             r["architecture"] == "transformer"
@@ -312,7 +312,7 @@ def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_t
 def test_quick_architectures_run_and_a_row_repeats():
     from lawrob_utils.sweep import generator
 
-    rows = architectures.EXPERIMENT.run("quick", progress=False)
+    rows = architectures.run("quick", progress=False)
     assert [r["architecture"] for r in rows] == list(architectures.ARCHITECTURES)
     wanted = {name: rows[0][name] for name in architectures.QUICK}
     again = architectures.row(rng=generator(architectures.SEED, wanted), **wanted)

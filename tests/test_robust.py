@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from lawrob_utils.attacks import pgd
-from lawrob_utils.data import sphere
-from lawrob_utils.networks import TwoLayer
-from lawrob_utils.robust import (
+from lawrob_utils.recorded.robust_fit.nets import (
     certified,
     certified_radius,
     fit_robustly,
@@ -19,6 +16,10 @@ from lawrob_utils.robust import (
     span_attack,
     widths,
 )
+
+from lawrob_utils.attacks import pgd
+from lawrob_utils.data import sphere
+from lawrob_utils.networks import TwoLayer
 
 
 def balanced(n, d, seed=0):

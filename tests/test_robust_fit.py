@@ -1,14 +1,15 @@
-"""The experiment robust-fit: its data are what it says, its record obeys the theorem and counts its bits, and rows come out again."""
+"""The experiment robust_fit: its data are what it says, its record obeys the theorem and counts its bits, and rows come out again."""
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from lawrob_utils.recorded.robust_fit.nets import grouped_caps
+
 from lawrob_utils import data, law
-from lawrob_utils.experiments import robust_fit
-from lawrob_utils.experiments.registry import find
-from lawrob_utils.robust import grouped_caps
+from lawrob_utils.recorded import robust_fit
+from lawrob_utils.records import find
 from lawrob_utils.sweep import generator, points
 
 
@@ -146,7 +147,7 @@ def test_a_cheap_trained_row_comes_out_again(table, bits):
 
 
 def test_the_quick_preset_runs_and_finds_more_bits_than_the_theorem_asks_for():
-    rows = find("robust-fit").run("quick", progress=False)
+    rows = find("robust_fit").run("quick", progress=False)
     assert len(rows) == len(points(robust_fit.QUICK))
     for row in rows:
         if row["total_bits"]:

@@ -20,8 +20,8 @@ from sphinx.errors import ConfigError
 
 FIRST_YEAR = 2026
 NEEDS_TORCH = re.compile(
-    r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks|experiments))\b"
-    r"|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks|experiments)\b",
+    r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks|recorded))\b"
+    r"|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks|recorded)\b",
     re.M,
 )
 FORMULA = r'<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>'

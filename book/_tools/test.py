@@ -15,6 +15,7 @@ from runs import ROOT, mnist_at_hand, notebooks
 UNIT_TESTS = (
     "tests",
     "lawrob_utils",
+    "book/recorded",
     "--doctest-modules",
     "--ignore=tests/pages",
     "--ignore=tests/benchmarks",

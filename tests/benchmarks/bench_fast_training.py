@@ -16,9 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402  (after the number of threads is set)
 import torch  # noqa: E402
+from lawrob_utils.recorded.mnist_capacity import standing  # noqa: E402
 
-from lawrob_utils import convnets, data  # noqa: E402
-from lawrob_utils.experiments.mnist_capacity import standing  # noqa: E402
+from lawrob_utils import data  # noqa: E402
 
 EPS, SCALE, BATCH, LR = 0.3, 2, 128, 5e-3
 

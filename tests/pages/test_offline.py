@@ -103,7 +103,7 @@ def test_downloaded_notebook_says_first_what_it_needs(chapter, built):
     )
     imports = [line for line in code.splitlines() if line.lstrip().startswith(("import ", "from "))]
     assert ("[train]" in opening) == any(
-        word in line for line in imports for word in ("torch", "networks", "attacks", "experiments")
+        word in line for line in imports for word in ("torch", "networks", "attacks", "recorded")
     )
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
 
