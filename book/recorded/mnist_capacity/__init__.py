@@ -11,7 +11,6 @@ another experiment of the same form, on scikit-learn's digits of 8×8 pixels wit
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
-from lawrob_utils.records import Record, Row, generator
+from lawrob_utils.records import Record, generator
 
 SEED = 20210526
 Precision = Literal["float32", "bfloat16"]
