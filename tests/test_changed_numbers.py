@@ -1,0 +1,57 @@
+"""A chapter with other parameters says what it then finds: no traceback, no number from before."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("torch")
+nbclient = pytest.importorskip("nbclient")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
+    "00-preface": [("preface-measured", "n, d = 200, 2000", "n, d = 230, 500")],
+}
+SAME = {  # cells after the first change that print the same, as what changed is not in them
+    "00-preface": [],
+}
+
+
+def printed(cell):
+    return "".join(o.get("text", "") for o in cell.get("outputs", []) if o.get("name") == "stdout")
+
+
+def depends(cell):
+    """Whether the cell says something of the chapter's numbers: exercises have their own."""
+    tags = cell.metadata.get("tags", [])
+    return cell.cell_type == "code" and not {"hole", "solution"}.intersection(tags)
+
+
+@pytest.mark.parametrize("chapter", CHANGED)
+def test_a_chapter_with_other_numbers_prints_other_results_and_no_traceback(chapter, monkeypatch):
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path.rstrip(os.pathsep))
+    record = nbformat.read(ROOT / f"notebooks/{chapter}.ipynb", as_version=4)
+    copy = nbformat.from_dict(record)
+    cells = {cell.id: cell for cell in copy.cells}
+    for cell, old, new in CHANGED[chapter]:
+        assert cells[cell].source.count(old) == 1, f"{cell} has no single {old!r}"
+        cells[cell].source = cells[cell].source.replace(old, new)
+
+    nbclient.NotebookClient(copy, timeout=300, allow_errors=True).execute(
+        cwd=str(ROOT / "notebooks")
+    )
+
+    for cell in copy.cells:
+        for out in cell.get("outputs", []):
+            assert out.output_type != "error", f"{cell.id}: {out.ename}: {out.evalue}"
+            assert out.get("name") != "stderr", f"{cell.id}: {out.text}"
+    first = min(list(cells).index(cell) for cell, _, _ in CHANGED[chapter])
+    kept = [
+        now.id
+        for now, before in zip(copy.cells[first:], record.cells[first:], strict=True)
+        if depends(now) and printed(before) and printed(now) == printed(before)
+    ]
+    assert kept == SAME[chapter], "these cells print what they printed before"
