@@ -54,11 +54,11 @@ class Network:
 
     def jacobian(self, X: ArrayLike) -> Float[ndarray, "n C d"]:
         """Df(x) at each row of X; on a kink, the derivative of one side."""
-        X, active = check.matrix(X, columns=self.layers[0][0].shape[1]), []
+        H, active = check.matrix(X, columns=self.layers[0][0].shape[1]), []
         for W, b in self.layers[:-1]:
-            X = np.maximum(X @ W.T + b, 0)
-            active.append(X > 0)
-        D = np.broadcast_to(self.layers[-1][0], (len(X), *self.layers[-1][0].shape))
+            H = np.maximum(H @ W.T + b, 0)
+            active.append(H > 0)
+        D = np.broadcast_to(self.layers[-1][0], (len(H), *self.layers[-1][0].shape))
         for on, (W, _) in zip(active[::-1], self.layers[-2::-1], strict=True):
             D = (D * on[:, None, :]) @ W
         return D
@@ -235,8 +235,8 @@ def fit_two_layer(
     tol = check.positive(tol, "tol", zero_allowed=True)
     norm = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
     start = initial_weights(len(Y), k, X.shape[1], rng, norm)
-    weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
-    batch = TwoLayerBatch(*weights, np.empty(0), _points_like(X))
+    W, b, a, c = _adam_on_squared_error(X, Y, *start, sizes, tol)
+    batch = TwoLayerBatch(W, b, a, c, np.empty(0), _points_like(X))
     return replace(batch, mse=((batch(X) - Y) ** 2).mean(axis=1))
 
 
@@ -349,7 +349,8 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
 
     (W, a, c), (dW, da, dc) = weights(theta), weights(grad)
     X1, target = torch.tensor(np.append(X, np.ones((n, 1)), 1)), torch.tensor(y)
-    X1T, H, D = X1.mT.contiguous(), *torch.empty(2, E, k, n, dtype=theta.dtype)
+    X1T = X1.mT.contiguous()
+    H, D = torch.empty(2, E, k, n, dtype=theta.dtype)
     with torch.no_grad():
         for t, size in enumerate(sizes, start=1):
             torch.mm(W, X1T, out=H.view(E * k, n))
