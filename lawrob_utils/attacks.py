@@ -1,7 +1,7 @@
 """Projected gradient descent in ℓ2 and ℓ∞, and the accuracy that is left under it.
 
-Read in order: `pgd` (one attack on a batch of points), `robust_accuracy` (the same as a number, or as a curve in the radius),
-then the private parts: one start, step, projection, loss. Used from chapter 1 on; needs PyTorch.
+Read in order: `pgd` (one attack on a batch of points), `robust_accuracy` (the same as a number, or
+as a curve in the radius), then the private parts: one start, step, projection, loss.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,25 +20,17 @@ from . import _validate as check
 from ._torch import torch
 
 Norm = Literal["l2", "linf"]
-Function = Callable[["torch.Tensor"], "torch.Tensor"]
-
-
-class Net(Protocol):
-    """What the nets of `lawrob_utils.networks` offer: the same function for torch."""
-
-    def as_module(self, dtype: Literal["float32", "float64"] = ...) -> torch.nn.Module: ...
-
-
-Model = Function | Net
+Model = Callable[..., Any]  # of a torch batch, or a net that has `as_module`
 
 
 @dataclass(frozen=True, eq=False)
 class Attack:
     """What an attack on n points found.
 
-    X (n, …) holds one point of each ball B(x_i, eps): the worst one met, `margin` (n,) the margin there and `fooled` (n,) whether it
-    is ≤ 0. The margin of (x, y) is y·f(x) for labels ±1 and f_y(x) − max_{j≠y} f_j(x) for class numbers: positive exactly where
-    the model is right, so a tie counts as an error.
+    X (n, …) holds a point of each ball B(x_i, eps): the worst one met, `margin` (n,) the margin
+    there and `fooled` (n,) whether it is ≤ 0. The margin of (x, y) is y·f(x) for labels ±1 and
+    f_y(x) − max_{j≠y} f_j(x) for class numbers: positive exactly where the model is right, so a tie
+    counts as an error.
     """
 
     X: Float[ndarray, "n d"]
@@ -60,58 +52,57 @@ def pgd(
     clip: tuple[float, float] | None = None,
     active_set: bool = True,
 ) -> Attack:
-    """Projected gradient ascent on the loss, x ← Π(x + α_t·u_t): the worst point met in the ball of radius eps around each point.
+    """Projected gradient ascent on the loss, x ← Π(x + α_t·u_t): the worst point met near each x_i.
 
-    The loss is −y·f(x) for labels ±1 and log Σ_{j≠y} e^{f_j} − f_y for class numbers. Its gradient points in the direction of the
-    cross-entropy's gradient, but does not vanish when the model is very sure of itself. u_t is that gradient divided by its ℓ2 norm
-    ("l2") or its sign ("linf"): the unit step that raises the loss fastest to first order. Π goes back into the ball (and then into
-    the box). On a linear model with one output one step from X itself is optimal, if there is no box.
+    The loss is −y·f(x) for labels ±1 and log Σ_{j≠y} e^{f_j} − f_y for class numbers: its gradient
+    has the direction of the cross-entropy's but does not vanish where the model is very sure. u_t
+    is that gradient over its ℓ2 norm ("l2") or its sign ("linf"): the unit step that raises the
+    loss fastest to first order. Π goes back into the ball, then into the box.
 
     Parameters
-      model: anything callable on a torch batch (n, …), giving (n,) or (n, 1) for labels ±1, or scores (n, C) for class numbers
-        0, …, C−1; a net of `lawrob_utils.networks`, or any `torch.nn.Module` (put in eval mode for the attack, then restored).
-      X: the points, float32 or float64 (the model is asked in its own precision). eps ≥ 0: radius in units of X.
-      steps ≥ 1 per start. step_size: constant α; None: α_t falls linearly from eps to eps/steps, long steps first,
+      model: takes a torch batch (n, …), gives (n,) or (n, 1) for labels ±1, scores (n, C) for class
+        numbers 0…C−1. A net of `lawrob_utils.networks` is asked in the precision of X, an
+        `nn.Module` in its own (in eval mode, restored afterwards), any other function in that of X
+        or, should that fail, in the other of float32 and float64.
+      X: the points. eps ≥ 0: the radius, in units of X. steps ≥ 1: of each start.
+      step_size: constant α; None: α_t falls linearly from eps to eps/steps, long steps first,
         which is where most points fall.
-      restarts ≥ 1: independent starts; the worst result counts. rng: random starts, uniform in the ball, drawn in numpy; None: a
-        single start at X itself.
+      restarts ≥ 1: independent starts; the worst result counts. rng: random starts, uniform in the
+        ball, drawn in numpy; None: a single start at X itself.
       clip: the box (low, high) of allowed inputs, e.g. (0, 1) for pixels; X must lie in it.
-      active_set: drop points that have been fooled from the batch, so that the rest costs less. The set of fooled points is the
-        same as without (up to rounding in the matrix products), their adversarial points may differ.
+      active_set: drop fooled points from the batch, so that the rest costs less. The same points
+        are fooled as without (up to rounding), their adversarial points may differ.
 
-    Raises ValueError for shapes that do not fit, entries that are not finite, labels the model has no output for, or settings outside their range.
+    Raises ValueError for shapes that do not fit, entries that are not finite, labels the model has
+    no output for, a model that fails or has no gradient, or settings outside their range.
 
     Source: Madry et al., ICLR 2018, Section 2.1 (PGD, random starts).
     """
-    f, X0, labels, margin, numpy_dtype = _prepare(model, X, y)
-    eps = check.positive(eps, "eps", zero_allowed=True)
+    X, eps = _points(X), check.positive(eps, "eps", zero_allowed=True)
+    y = check.vector(y, "y", length=len(X))
     check.one_of(norm, "norm", ("l2", "linf"))
     steps, restarts = check.count(steps, "steps"), check.count(restarts, "restarts")
     if rng is not None:
         check.generator(rng)
     elif restarts > 1:
-        raise ValueError(
-            f"restarts = {restarts} but rng is None; more than one start needs random starts, so give an rng"
-        )
-    sizes = (
-        eps * np.arange(steps, 0, -1) / steps
-        if step_size is None
-        else np.full(steps, check.positive(step_size, "step_size"))
-    )
-    box = _box(clip, X0)
-
-    best = X0.clone()
+        raise ValueError(f"restarts = {restarts} but rng is None; random starts need an rng")
+    sizes = eps * np.arange(steps, 0, -1) / steps
+    if step_size is not None:
+        sizes = np.full(steps, check.positive(step_size, "step_size"))
+    box = None if clip is None else _box(clip, X)
+    f = model.as_module(X.dtype.name) if hasattr(model, "as_module") else model
     with _eval_mode(f):
+        X0, out = _first_look(f, X)
+        labels = _labels(y, out)
+        margin, best = _margin_and_climb(out, labels)[0], X0.clone()
         for _ in range(restarts):
-            start = (
-                X0
-                if rng is None
-                else _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
-            )
+            start = X0
+            if rng is not None:
+                start = _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
             alive = torch.nonzero(margin > (0 if active_set else -torch.inf))[:, 0]
             _ascend(f, X0, labels, start, alive, best, margin, eps, norm, sizes, box, active_set)
     found = margin.cpu().numpy().astype(np.float64)
-    return Attack(best.cpu().numpy().astype(numpy_dtype), found, found <= 0)
+    return Attack(best.cpu().numpy().astype(X.dtype), found, found <= 0)
 
 
 def robust_accuracy(
@@ -122,33 +113,32 @@ def robust_accuracy(
     norm: Norm = "l2",
     **settings,
 ) -> float | Float[ndarray, "m"]:
-    """(1/n)·#{i : no point of B(x_i, eps) found that fools the model}: an upper bound of the true robust accuracy.
+    """(1/n)·#{i : no point of B(x_i, eps) found that fools the model} ≥ the true robust accuracy.
 
-    eps may be one radius (a float comes back) or several (an array comes back). Radii are attacked from small to large and a point
-    that has fallen stays fallen, since the larger ball contains the smaller: the curve never rises. At eps = 0 it is the plain
-    accuracy. The settings are those of `pgd`.
+    eps is one radius (a float comes back) or several (an array comes back). Radii are attacked from
+    small to large and a point that has fallen stays fallen, since the larger ball contains the
+    smaller: the curve never rises. At eps = 0 it is the plain accuracy. Settings as in `pgd`.
 
     Raises ValueError as `pgd` does, or if eps is empty.
     """
-    radii = np.atleast_1d(check.vector(np.atleast_1d(np.asarray(eps)), "eps"))
-    if radii.size == 0:
-        raise ValueError("eps = []; at least one radius is needed")
+    radii = np.atleast_1d(check.array(eps, "eps"))
+    if radii.ndim != 1 or not radii.size:
+        raise ValueError(f"eps = {eps!r:.60}; one radius or a list of them is needed")
     for radius in radii:
         check.positive(float(radius), "eps", zero_allowed=True)
-    X, y = np.asarray(X), np.asarray(y)
-    standing = np.ones(len(X), dtype=bool)
-    accuracy = np.empty(len(radii))
+    X = _points(X)
+    y = check.vector(y, "y", length=len(X))
+    standing, accuracy = np.ones(len(X), dtype=bool), np.empty(len(radii))
     for i in np.argsort(radii, kind="stable"):
         if standing.any():
-            standing[standing] = ~pgd(
-                model, X[standing], y[standing], float(radii[i]), norm, **settings
-            ).fooled
+            left = X[standing], y[standing]
+            standing[standing] = ~pgd(model, *left, float(radii[i]), norm, **settings).fooled
         accuracy[i] = standing.mean()
     return float(accuracy[0]) if np.ndim(eps) == 0 else accuracy
 
 
 def _ascend(f, X0, y, start, alive, best, margin, eps, norm, sizes, box, active_set) -> None:
-    """One start: steps uphill for the rows `alive`; `best` and `margin` are updated in place whenever a worse point is met."""
+    """Steps uphill for the rows `alive`; `best` and `margin` take every worse point that is met."""
     x, x0, label = start[alive], X0[alive], y[alive]
     for t in range(len(sizes) + 1):
         if len(alive) == 0:
@@ -166,13 +156,7 @@ def _ascend(f, X0, y, start, alive, best, margin, eps, norm, sizes, box, active_
         x = x.detach()
         if active_set and bool((now <= 0).any()):
             keep = torch.nonzero(now > 0)[:, 0]
-            alive, x, x0, label, gradient = (
-                alive[keep],
-                x[keep],
-                x0[keep],
-                label[keep],
-                gradient[keep],
-            )
+            alive, x, x0, label, gradient = (v[keep] for v in (alive, x, x0, label, gradient))
         x = _project(x + float(sizes[t]) * _unit_step(gradient, norm), x0, eps, norm, box)
 
 
@@ -180,39 +164,32 @@ def _unit_step(gradient: torch.Tensor, norm: Norm) -> torch.Tensor:
     """The direction of length 1 along the gradient; zero where the gradient is zero."""
     if norm == "linf":
         return gradient.sign()
-    # Divide by the largest entry first: the square of a tiny (or huge) gradient would leave the floating range.
+    # By the largest entry first: the square of a tiny or huge gradient would leave the range.
     flat = gradient.flatten(1)
     flat = flat / flat.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
     flat = flat / flat.norm(dim=1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
     return flat.view_as(gradient)
 
 
-def _project(
-    x: torch.Tensor, x0: torch.Tensor, eps: float, norm: Norm, box: tuple[float, float] | None
-) -> torch.Tensor:
-    """x moved into the ball, then into the box; since x0 is in the box, the second move does not leave the ball."""
+def _project(x, x0, eps: float, norm: Norm, box) -> torch.Tensor:
+    """x moved into the ball around x0, then into the box, in which x0 is."""
     delta = x - x0
     if norm == "linf":
         delta = delta.clamp(-eps, eps)
     else:
         length = delta.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
         delta = delta * (eps / length.clamp_min(torch.finfo(x.dtype).tiny)).clamp_max(1)
-    x = x0 + delta
-    return x if box is None else x.clamp(*box)
+    return x0 + delta if box is None else (x0 + delta).clamp(*box)
 
 
-def _random_in_ball(
-    X: torch.Tensor, eps: float, norm: Norm, rng: np.random.Generator
-) -> torch.Tensor:
+def _random_in_ball(X: torch.Tensor, eps: float, norm: Norm, rng: np.random.Generator):
     if norm == "linf":
         delta = rng.uniform(-eps, eps, tuple(X.shape))
     else:
         flat = rng.standard_normal((len(X), X[0].numel()))
         length = eps * rng.uniform(size=(len(X), 1)) ** (1 / flat.shape[1])
-        delta = (length * flat / np.linalg.norm(flat, axis=1, keepdims=True)).reshape(
-            tuple(X.shape)
-        )
-    return torch.tensor(delta, dtype=X.dtype, device=X.device)
+        delta = length * flat / np.linalg.norm(flat, axis=1, keepdims=True)
+    return torch.tensor(delta, dtype=X.dtype, device=X.device).reshape(X.shape)
 
 
 def _margin_and_climb(out: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -223,89 +200,87 @@ def _margin_and_climb(out: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor,
     return own[:, 0] - others.amax(dim=1), others.softmax(dim=1).scatter_(1, y[:, None], -1.0)
 
 
-def _outputs(f: Function, x: torch.Tensor) -> torch.Tensor:
+def _outputs(f: Model, x: torch.Tensor) -> torch.Tensor:
     out = f(x)
     return out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
 
 
-def _prepare(
-    model: Model, X: ArrayLike, y: ArrayLike
-) -> tuple[Function, torch.Tensor, torch.Tensor, torch.Tensor, np.dtype]:
-    """The model as a torch function, points and labels as it needs them, the margins at the points, numpy's dtype for the answer."""
-    X, y = (
-        v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else np.asarray(v) for v in (X, y)
-    )
-    if X.ndim < 2 or X.size == 0:
+def _first_look(f: Model, X: ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """The points in the precision of f, and the outputs there, checked."""
+    if not callable(f):
         raise ValueError(
-            f"X has shape {X.shape}; at least one point is needed, one per row (reshape one point to (1, d))"
+            f"model = {f!r:.60} is not callable; give a torch module, a function of a torch batch, "
+            "or a net of lawrob_utils.networks"
         )
-    check.matrix(X.reshape(len(X), -1))
-    v = check.vector(y, "y", length=len(X))
-    precision = X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    if hasattr(model, "as_module"):
-        model = model.as_module("float32" if precision == np.float32 else "float64")
-    if not callable(model):
-        raise ValueError(
-            f"model = {model!r} is not callable; give a torch module, a function of a batch, or a net of lawrob_utils.networks"
-        )
-    own = next(
-        (p for p in _parameters(model) if p.is_floating_point()),
-        torch.empty(0, dtype=getattr(torch, precision.name)),
-    )
-    Xt = torch.tensor(X, dtype=own.dtype, device=own.device)
-    with _eval_mode(model), torch.enable_grad():
-        out = _outputs(model, Xt.clone().requires_grad_())
-    if out.ndim not in (1, 2) or len(out) != len(X):
-        raise ValueError(
-            f"model gives shape {tuple(out.shape)} for {len(X)} points; ({len(X)},) or ({len(X)}, C) is needed"
-        )
+    own = [*f.parameters(), *f.buffers()] if isinstance(f, torch.nn.Module) else []
+    own = [v for v in own if v.is_floating_point()]
+    first = getattr(torch, X.dtype.name)
+    other = torch.float64 if first == torch.float32 else torch.float32
+    failed: Exception | None = None
+    for dtype in [own[0].dtype] if own else [first, other]:
+        X0 = torch.tensor(X, dtype=dtype, device=own[0].device if own else None)
+        try:
+            with torch.enable_grad():
+                out = _outputs(f, X0.clone().requires_grad_())
+            break
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+            failed = failed or error
+    else:
+        raise ValueError(f"model fails on a torch batch of shape {X.shape}: {failed}") from failed
+    if not isinstance(out, torch.Tensor) or out.ndim not in (1, 2) or len(out) != len(X):
+        what = f"{type(out).__name__} of shape {tuple(out.shape)}"
+        need = f"a tensor ({len(X)},) or ({len(X)}, C) is needed"
+        raise ValueError(f"model gives a {what} for {len(X)} points; {need}")
     if not bool(torch.isfinite(out).all()):
-        raise ValueError(
-            "model gives values that are not finite on X; an attack needs finite outputs"
-        )
+        raise ValueError("model gives values that are not finite on X; an attack needs finite ones")
     if not out.requires_grad:
-        raise ValueError(
-            "model has no gradient in X; it must compute with torch and not detach (no .detach(), no numpy inside)"
-        )
-    allowed = (-1, 1) if out.ndim == 1 else range(out.shape[1])
-    wrong = v[~np.isin(v, allowed)]
+        need = "it must compute with torch and not detach (no .detach(), no numpy inside)"
+        raise ValueError(f"model has no gradient in X; {need}")
+    return X0, out.detach()
+
+
+def _labels(y: Float[ndarray, "n"], out: torch.Tensor) -> torch.Tensor:
+    """The labels as the loss needs them: ±1 for one output, class numbers for several."""
+    one = out.ndim == 1
+    wrong = y[~np.isin(y, (-1, 1) if one else range(out.shape[1]))]
     if len(wrong):
-        words = (
-            "one output needs labels -1 and +1"
-            if out.ndim == 1
-            else f"{len(allowed)} outputs needs class numbers 0 to {allowed[-1]}"
-        )
-        raise ValueError(f"y holds {wrong[0]:g}; a model with {words}")
-    labels = torch.tensor(v, dtype=own.dtype if out.ndim == 1 else torch.int64, device=own.device)
-    return model, Xt, labels, _margin_and_climb(out.detach(), labels)[0], precision
+        need = "one output needs labels -1 and +1"
+        if not one:
+            need = f"{out.shape[1]} outputs needs class numbers 0 to {out.shape[1] - 1}"
+        raise ValueError(f"y holds {wrong[0]:g}; a model with {need}")
+    return torch.tensor(y, dtype=out.dtype if one else torch.int64, device=out.device)
 
 
-def _parameters(model: object) -> list[torch.Tensor]:
-    return [*model.parameters(), *model.buffers()] if isinstance(model, torch.nn.Module) else []
+def _points(X: ArrayLike) -> Float[ndarray, "n ..."]:
+    """The points, as float32 if they are, else float64."""
+    A = check.array(X, "X")
+    if A.ndim < 2 or A.size == 0:
+        need = "at least one point is needed, one per row (reshape one point to (1, d))"
+        raise ValueError(f"X has shape {A.shape}; {need}")
+    return A.astype(np.float32) if np.asarray(X).dtype == np.float32 else A
 
 
-def _box(clip: tuple[float, float] | None, X: torch.Tensor) -> tuple[float, float] | None:
-    if clip is None:
-        return None
+def _box(clip: tuple[float, float], X: ndarray) -> tuple[float, float]:
     low, high = check.vector(clip, "clip", length=2)
     if low >= high:
         raise ValueError(f"clip = ({low:g}, {high:g}); the lower end must be below the upper end")
     if X.min() < low or X.max() > high:
         raise ValueError(
-            f"X has entries in [{float(X.min()):g}, {float(X.max()):g}], outside clip = ({low:g}, {high:g}); rescale X or widen clip"
+            f"X has entries in [{X.min():g}, {X.max():g}], outside clip = ({low:g}, {high:g}); "
+            "rescale X or widen clip"
         )
     return float(low), float(high)
 
 
 @contextmanager
 def _eval_mode(model: object) -> Iterator[None]:
-    """Evaluation mode (no dropout, fixed batch statistics) inside, each submodule's own mode again afterwards."""
-    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
-    modes = [m.training for m in modules]
-    for m in modules:
+    """Evaluation mode inside, each submodule's own mode again afterwards."""
+    modules = model.modules() if isinstance(model, torch.nn.Module) else ()
+    modes = {m: m.training for m in modules}
+    for m in modes:
         m.training = False
     try:
         yield
     finally:
-        for m, mode in zip(modules, modes, strict=True):
+        for m, mode in modes.items():
             m.training = mode

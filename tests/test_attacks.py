@@ -1,4 +1,4 @@
-"""Attacks: inside the ball, optimal where the optimum is known, and nothing that points do not deserve."""
+"""Attacks: inside the ball, and optimal where the optimum is known."""
 
 import numpy as np
 import pytest
@@ -253,7 +253,7 @@ def test_images_keep_their_shape():
 
 
 def test_random_starts_fill_the_ball_uniformly():
-    """Seen through a flat model, which leaves the start where it is only if it is worse: so look at the start itself."""
+    """A flat model would keep the start only where it is worse: so look at the start itself."""
     from lawrob_utils.attacks import _random_in_ball
 
     delta = _random_in_ball(
@@ -265,6 +265,37 @@ def test_random_starts_fill_the_ball_uniformly():
         0.5, abs=0.02
     )  # half of the volume
     assert np.abs(delta.mean(axis=0)).max() < 0.03
+
+
+@pytest.mark.parametrize("model_dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("data_dtype", ["float32", "float64"])
+def test_a_plain_function_is_asked_in_the_precision_that_it_computes_in(model_dtype, data_dtype):
+    rng = np.random.default_rng(0)
+    W, X = rng.standard_normal((3, 6)), rng.standard_normal((20, 6)).astype(data_dtype)
+    weights = torch.tensor(W, dtype=model_dtype)
+    net, y = MLP(((W, np.zeros(3)),)), (X @ W.T).argmax(axis=1)
+    asked = []
+
+    def closure(x):
+        asked.append(x.dtype)
+        return x @ weights.T
+
+    result = pgd(closure, X, y, 0.1)
+    assert asked[-1] == model_dtype and result.X.dtype == data_dtype
+    np.testing.assert_allclose(result.margin, pgd(net, X, y, 0.1).margin, atol=1e-5)
+    radii = [0.0, 0.1, 0.4]
+    np.testing.assert_array_equal(
+        robust_accuracy(closure, X, y, radii), robust_accuracy(net, X, y, radii)
+    )
+
+
+def test_a_module_is_asked_in_its_own_precision_whatever_the_data():
+    module = torch.nn.Sequential(torch.nn.Linear(4, 3)).double()
+    X = np.random.default_rng(0).standard_normal((6, 4))
+    for data in (X, X.astype(np.float32), torch.tensor(X), X.tolist()):
+        assert robust_accuracy(module, data, [0] * 6, 0.0) <= 1
+    integers = np.arange(8).reshape(2, 4)
+    assert pgd(module.float(), integers, [0, 1], 0.5).X.dtype == np.float64
 
 
 linear = MLP(((np.eye(3), np.zeros(3)),))
@@ -281,7 +312,10 @@ X3, y3 = np.full((3, 3), 0.5), np.array([0, 1, 2])
         (lambda: pgd(linear, X3, y3, 0.1, steps=0), "steps = 0"),
         (lambda: pgd(linear, X3, y3, 0.1, step_size=0.0), "step_size = 0.0"),
         (lambda: pgd(linear, X3, y3, 0.1, restarts=0), "restarts = 0"),
-        (lambda: pgd(linear, X3, y3, 0.1, restarts=2), "restarts = 2 but rng is None"),
+        (
+            lambda: pgd(linear, X3, y3, 0.1, restarts=2),
+            "restarts = 2 but rng is None; random starts",
+        ),
         (lambda: pgd(linear, X3, y3, 0.1, rng=7), "rng = 7; a numpy.random.Generator"),
         (lambda: pgd(linear, X3, y3[:2], 0.1), "y has 2 entries; 3"),
         (lambda: pgd(linear, X3, y3[:, None], 0.1), r"y has shape \(3, 1\)"),
@@ -299,13 +333,63 @@ X3, y3 = np.full((3, 3), 0.5), np.array([0, 1, 2])
         (lambda: pgd(linear, X3, y3, 0.1, clip=(0, 0.2)), "outside clip"),
         (lambda: pgd(linear, X3, y3, 0.1, clip=(1, 0)), "the lower end must be below"),
         (lambda: pgd("net", X3, y3, 0.1), "model = 'net' is not callable"),
-        (lambda: pgd(lambda x: x.sum(), X3, y3, 0.1), r"model gives shape \(\) for 3 points"),
+        (lambda: pgd(lambda x: x.sum(), X3, y3, 0.1), r"model gives a Tensor of shape \(\) for 3"),
+        (lambda: pgd(lambda x: x.detach().numpy(), X3, y3, 0.1), "model gives a ndarray of shape"),
+        (lambda: pgd(lambda x: [x], X3, y3, 0.1), "model fails on a torch batch"),
+        (lambda: pgd(lambda x: x.numpy(), X3, y3, 0.1), "(?s)model fails on .*detach"),
+        (
+            lambda: pgd(torch.nn.Linear(4, 1), X3, y3, 0.1),
+            r"model fails .* \(3, 3\): mat1 and mat2",
+        ),
+        (lambda: pgd(lambda x: signed(x), X3, y3, 0.1), "model fails on a torch batch"),
         (lambda: pgd(lambda x: x.detach(), X3, y3, 0.1), "model has no gradient in X"),
         (lambda: pgd(lambda x: x / 0, X3, y3, 0.1), "not finite on X"),
-        (lambda: robust_accuracy(linear, X3, y3, []), r"eps = \[\]"),
+        (lambda: robust_accuracy(linear, X3, y3, []), r"eps = \[\]; one radius or a list"),
+        (lambda: robust_accuracy(linear, X3[:0], [], 0.1), r"X has shape \(0, 3\)"),
+        (lambda: robust_accuracy(linear, X3, y3, [[0.1]]), r"eps = \[\[0.1\]\]; one radius"),
         (lambda: robust_accuracy(linear, X3, y3, [0.1, -0.2]), "eps = -0.2"),
     ],
 )
 def test_bad_input_is_refused_in_words(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+NOT_NUMBERS = [
+    "0.5",
+    None,
+    torch.ones(3, requires_grad=True),
+    [[1.0], [1.0, 2.0]],
+    {"0.weight": torch.ones(3)},
+    [np.nan, 0.0, 0.0],
+    1 + 2j,
+]
+
+
+@pytest.mark.parametrize("attack", [pgd, robust_accuracy])
+@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "argument", ["model", "X", "y", "eps", "norm", "steps", "step_size", "restarts", "rng", "clip"]
+)
+def test_what_is_no_number_is_named_at_every_door(attack, argument, wrong):
+    given = {"model": linear, "X": X3, "y": y3, "eps": 0.1, "norm": "l2", argument: wrong}
+    if wrong is None and argument in ("step_size", "rng", "clip"):
+        assert attack(**given) is not None
+        return
+    with pytest.raises(ValueError, match=rf"\b{argument}\b"):
+        attack(**given)
+
+
+shapes = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+
+
+@settings(max_examples=150, deadline=None)
+@given(X=shapes, y=shapes, value=st.sampled_from([0.5, np.nan, -np.inf]), eps=st.floats())
+def test_arrays_of_any_shape_are_attacked_or_named(X, y, value, eps):
+    fits = len(X) > 1 and 0 not in X and y == X[:1] and value == 0.5 and 0 <= eps < np.inf
+    try:
+        attack = pgd(lambda x: x.flatten(1).sum(dim=1), np.full(X, value), np.ones(y), eps, steps=1)
+    except ValueError as error:
+        assert not fits and str(error).startswith(("X", "y", "eps"))
+    else:
+        assert fits and attack.X.shape == X
