@@ -1,4 +1,4 @@
-"""The two ways of not knowing a number exactly: a `Bracket` has two bounds, an `Estimate` an error."""
+"""Two ways of not knowing a number: a `Bracket` between two bounds, an `Estimate` with an error."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The SDP certificate: an upper bound of Lip(f) for two-layer ReLU networks, in milliseconds, valid whatever the iteration did.
+"""The SDP certificate: an upper bound of Lip(f) for two-layer ReLU networks, in milliseconds.
 
-Read in order: `weighted_norm_bound` (the one inequality that makes every number here a bound), `sdp_certificate` (which
-weights make it small: the power method). The appendix "A Lipschitz certificate in milliseconds" derives both.
+Read in order: `weighted_norm_bound` (the one inequality that makes every number here a bound),
+`sdp_certificate` (which weights make it small: the power method, valid whatever the iteration did).
+The appendix "A Lipschitz certificate in milliseconds" derives both.
 """
 
 from __future__ import annotations
@@ -13,35 +14,35 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .. import _validate as check
-from .nets import EPS, GradientZonotope, ReluNet, gradient_zonotope
+from .nets import EPS, ReluNet, gradient_zonotope
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Lip(f) ≤ value, and how good the value is: no choice of weights, hence no SDP solver, gets below `relaxation`.
+    """Lip(f) ≤ value, and how good that is: no weights, hence no solver, get below `relaxation`.
 
-    relaxation ≤ optimum of the semidefinite relaxation ≤ value; `weights` y are the dual variables, one per generator
-    of the zonotope of gradients and one for its centre, `vectors` the rows of the primal iterate V.
+    relaxation ≤ optimum of the semidefinite relaxation ≤ value; `vectors` are the rows of the
+    primal iterate V, one per generator of the zonotope of gradients and one for its centre.
     """
 
     value: float
     relaxation: float
     iterations: int
-    weights: Float[ndarray, "m"] = field(repr=False)
     vectors: Float[ndarray, "m r"] = field(repr=False)
 
 
 def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> float:
     """√(Σ_i y_i) · ‖diag(y)^{-1/2} B‖_op ≥ max over e ∈ {−1, 1}^m of ‖Bᵀe‖, for any weights y > 0.
 
-    Proof: ‖Bᵀe‖ = ‖(diag(y)^{-1/2} B)ᵀ (diag(y)^{1/2} e)‖, and diag(y)^{1/2} e has norm √(Σ y_i). The smallest bound over
-    all y is the optimum of the semidefinite relaxation. The operator norm μ^{1/2} is not trusted but proved: a Cholesky
-    factorization of μI − G, with G the smaller of the two Gram matrices, must succeed, and what float64 can have hidden
-    is added.
+    Proof: ‖Bᵀe‖ = ‖(diag(y)^{-1/2} B)ᵀ (diag(y)^{1/2} e)‖, and diag(y)^{1/2} e has norm √(Σ y_i).
+    The smallest bound over all y is the optimum of the semidefinite relaxation. The operator norm
+    μ^{1/2} is not trusted but proved: a Cholesky factorization of μI − G, with G the smaller of the
+    two Gram matrices, must succeed, and what float64 can have hidden is added.
 
-    Raises ValueError on shapes that do not fit, non-finite entries, or weights that are not positive.
+    Raises ValueError on shapes that do not fit, entries that are not finite, or weights ≤ 0.
 
-    Source for the error of a Cholesky factorization: Higham, Accuracy and Stability of Numerical Algorithms, Theorem 10.3.
+    Source for the error of a Cholesky factorization: Higham, Accuracy and Stability of Numerical
+    Algorithms, Theorem 10.3.
 
     >>> round(weighted_norm_bound(np.array([[3.0, 0.0], [0.0, 4.0]]), np.array([9.0, 16.0])), 9)
     5.0
@@ -68,7 +69,8 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
             break
         except np.linalg.LinAlgError:
             slack *= 4
-    # top·I − G + E is positive semidefinite for some ‖E‖ ≤ (n+3)·EPS·trace(top·I − G); G is wrong by (inner+4)·EPS·trace.
+    # top·I − G + E is positive semidefinite for some ‖E‖ ≤ (n+3)·EPS·trace(top·I − G);
+    # G is wrong by (inner+4)·EPS·trace.
     top += (n + 3) * EPS * n * top + (inner + 4) * EPS * trace
     return float(unit * np.sqrt(top) * np.linalg.norm(root) * (1 + (len(y) + 4) * EPS))
 
@@ -81,46 +83,39 @@ def sdp_certificate(
     tol: float = 1e-7,
     max_iterations: int = 5000,
 ) -> Certificate:
-    """The semidefinite bound (LipSDP's value) of Lip(f) for a two-layer ReLU net with one output, global or in a ball.
+    """The semidefinite bound (LipSDP's) of Lip(f) for a two-layer ReLU net with one output.
 
-    Every gradient of f is Bᵀe with e ∈ [−1, 1]^m, the rows of B being the generators and the centre of
-    `gradient_zonotope`. So Lip(f) ≤ max ‖Bᵀe‖ ≤ √(Σ y_i)·‖diag(y)^{-1/2} B‖ for all y > 0. Good weights come from the
-    relaxed problem max ⟨BBᵀ, VVᵀ⟩ over V with rows of length 1: repeat V ← BBᵀV with rows normalised; the row norms
-    before normalising are y. Stopping early only loosens the bound.
+    Every gradient of f is Bᵀe with e ∈ [−1, 1]^m, the rows of B being the generators and the centre
+    of `gradient_zonotope`. So Lip(f) ≤ max ‖Bᵀe‖ ≤ √(Σ y_i)·‖diag(y)^{-1/2} B‖ for all y > 0. Good
+    weights come from the relaxed problem max ⟨BBᵀ, VVᵀ⟩ over V with rows of length 1: repeat
+    V ← BBᵀV with rows normalised; the row norms before normalising are y. Stopping early only
+    loosens the bound.
 
-    Parameters: net; center (d,) and radius of a ball, in which case Lip is that of f on the ball; tol, the relative gap
-    to the optimum of the relaxation at which to stop; max_iterations.
+    Parameters: net; center (d,) and radius of a ball, in which case Lip is that of f on the ball;
+    tol, the relative gap to the optimum of the relaxation at which to stop; max_iterations.
 
-    Returns a `Certificate`, at most π/2 times the maximum over all 2^m patterns in the square (Nesterov 1998), which in
-    turn equals Lip(f) if every pattern occurs (k ≤ d and W of full rank) and exceeds it otherwise. Biases matter only in a ball,
-    or where neurons are parallel.
+    Returns a `Certificate`, at most √(π/2) times the maximum over all 2^m patterns (Nesterov 1998),
+    which in turn equals Lip(f) if every pattern occurs (k ≤ d and W of full rank) and exceeds it
+    otherwise. Biases matter only in a ball, or where neurons are parallel.
 
-    Raises ValueError if the net has several outputs or no ReLU, on bad shapes or entries, half a ball, tol ≤ 0.
+    Raises ValueError as `gradient_zonotope`, or if tol or max_iterations is not positive.
 
-    Source: the relaxation is that of Fazlyab et al. (2019), in the form of Wang et al. (2022); see the appendix.
+    Source: the relaxation of Fazlyab et al. (2019) in the form of Wang et al. (2022); the appendix.
     """
     tol, max_iterations = check.positive(tol, "tol"), check.count(max_iterations, "max_iterations")
-    return zonotope_certificate(
-        gradient_zonotope(net, center=center, radius=radius), tol, max_iterations
-    )
-
-
-def zonotope_certificate(
-    Z: GradientZonotope, tol: float = 1e-7, max_iterations: int = 5000
-) -> Certificate:
-    """An upper bound of the norm of every point of a zonotope: the computation behind `sdp_certificate`."""
+    Z = gradient_zonotope(net, center=center, radius=radius)
     B = np.concatenate([Z.generators, Z.center[None]])
     alive = (B != 0).any(axis=1)
     if not np.isfinite(B).all() or not np.isfinite(Z.rounding):
-        return Certificate(np.inf, 0.0, 0, np.ones(len(B)), np.ones((len(B), 1)))
-    y, V, relaxation, value, iterations = np.zeros(len(B)), np.zeros((len(B), 1)), 0.0, 0.0, 0
+        return Certificate(np.inf, 0.0, 0, np.ones((len(B), 1)))
+    V, relaxation, value, iterations = np.zeros((len(B), 1)), 0.0, 0.0, 0
     if alive.any():
         unit = 2.0 ** np.floor(np.log2(np.abs(B).max()))  # a power of two: dividing by it is exact
-        yb, Vb, low, iterations = _power_method(B[alive] / unit, tol, max_iterations)
-        value, relaxation = unit * weighted_norm_bound(B[alive] / unit, yb), unit * low
-        V = np.zeros((len(B), Vb.shape[1]))
-        y[alive], V[alive] = unit**2 * yb if unit < 1e150 else yb, Vb
-    return Certificate(float(value + Z.rounding), float(relaxation), iterations, y, V)
+        y, found, low, iterations = _power_method(B[alive] / unit, tol, max_iterations)
+        value, relaxation = unit * weighted_norm_bound(B[alive] / unit, y), unit * low
+        V = np.zeros((len(B), found.shape[1]))
+        V[alive] = found
+    return Certificate(float(value + Z.rounding), float(relaxation), iterations, V)
 
 
 _RANK = 12  # columns of V at the start, found by trial on random and trained nets
@@ -129,25 +124,16 @@ _RANK = 12  # columns of V at the start, found by trial on random and trained ne
 def _power_method(B, tol, max_iterations):
     """Weights y (m,), iterate V (m, r), its value ‖BᵀV‖ ≤ optimum, and the number of iterations.
 
-    V ← normalise(BBᵀV) raises ‖BᵀV‖ at every step, because BBᵀ is positive semidefinite. Nesterov's momentum, restarted
-    where Σy falls, makes it several times faster. A bound costs an eigenvalue problem, so it is computed at iterations
-    16, 24, 36, … . Where V has too few columns the iteration may come to rest below the optimum: then the eigenvectors
-    that show it become new columns.
+    V ← normalise(BBᵀV) raises ‖BᵀV‖ at every step, because BBᵀ is positive semidefinite. Nesterov's
+    momentum, restarted where Σy falls, makes it several times faster. A bound costs an eigenvalue
+    problem, so it is computed at iterations 16, 24, 36, … . Where V has too few columns the
+    iteration may come to rest below the optimum: then the eigenvectors that show it become columns.
     """
     least = np.einsum("ij,ij->i", B, B)  # y_i ≥ ‖b_i‖² for every y with diag(y) ⪰ BBᵀ
     rank = min(_RANK, len(B))
-    V = _unit_rows(
-        np.random.default_rng(0).standard_normal((len(B), rank))
-    )  # any start will do; a fixed one repeats
-    stepped, best, total, age, next_check, last, last_gap = (
-        V,
-        (np.inf, least, V),
-        0.0,
-        0,
-        16,
-        0.0,
-        np.inf,
-    )
+    V = _unit_rows(np.random.default_rng(0).standard_normal((len(B), rank)))  # any start will do
+    stepped, best = V, (np.inf, least, V)
+    total, age, next_check, last, last_gap = 0.0, 0, 16, 0.0, np.inf
     for iteration in range(1, max_iterations + 1):
         BV = B.T @ V
         U = B @ BV
@@ -163,12 +149,8 @@ def _power_method(B, tol, max_iterations):
             if gap <= tol:
                 break
             next_check = iteration + max(8, iteration // 2)
-            if (
-                iteration > 50
-                and gap > 0.8 * last_gap
-                and value - last < 0.02 * gap * value
-                and rank < len(B)
-            ):
+            stuck = gap > 0.8 * last_gap and value - last < 0.02 * gap * value
+            if iteration > 50 and stuck and rank < len(B):
                 V = stepped = _with_escape_directions(B, y, V)
                 rank, total, age, last_gap, next_check = V.shape[1], 0.0, 0, np.inf, iteration + 16
                 continue
@@ -181,7 +163,7 @@ def _power_method(B, tol, max_iterations):
 
 
 def _with_escape_directions(B, y, V):
-    """V with new columns along the eigenvectors of diag(y)^{-1/2} BBᵀ diag(y)^{-1/2} whose eigenvalues exceed 1."""
+    """V with the eigenvectors of diag(y)^{-1/2} BBᵀ diag(y)^{-1/2} to eigenvalues above 1 added."""
     C = B / np.sqrt(y)[:, None]
     left, values, _ = np.linalg.svd(C, full_matrices=False)
     new = max(1, min(V.shape[1], int((values > 1).sum()), len(B) - V.shape[1]))

@@ -1,12 +1,14 @@
-"""Lower bounds by search: points at which the gradient of a two-layer ReLU network is large.
+"""Lower bounds by search: points at which the gradient of a ReLU network is large.
 
-`annealed_ascent` climbs a smoothed landscape, over R^d or along a sphere; `region_flips` walks from linear region to
-linear region; `rounded_starts` proposes points at which the activation pattern that the SDP certificate suggests occurs.
-Every value returned is the norm of the true ReLU gradient at a point where it exists, so it can only be too small.
+`annealed_ascent` climbs a smoothed landscape; for two-layer networks `region_flips` walks from
+linear region to linear region, and `rounded_starts` proposes points at which the activation pattern
+that the SDP certificate suggests occurs. Every value returned is the norm of the true gradient at a
+point where it exists, so it can only be too small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,111 +17,107 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .certificate import Certificate
-from .nets import ReluNet, two_layer_arrays
+from .nets import Checked
+
+Layers = Sequence[tuple[Float[ndarray, "out in"], Float[ndarray, "out"]]]
 
 
 @dataclass(frozen=True)
 class GradientWitness:
-    """A point at which f is differentiable, and value = ‖∇f(point)‖ (or its tangential part): a lower bound of Lip(f)."""
+    """A point at which f is differentiable, and value = ‖Df(point)‖_op: a lower bound of Lip(f)."""
 
     value: float
     point: Float[ndarray, "d"]
 
 
 def annealed_ascent(
-    net: ReluNet,
-    starts: Float[ndarray, "m d"],
-    *,
-    steps: int = 200,
-    step_size: float = 0.1,
-    sharpness: tuple[float, float] = (0.5, 50.0),
-    sphere: float | None = None,
+    layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 200
 ) -> GradientWitness:
-    """The largest ‖∇f(x)‖ met on m paths that climb it: a witnessed lower bound of Lip(f) for a two-layer ReLU net.
+    """The largest ‖Df(x)‖_op met on m paths that climb it: a lower bound of Lip(f) of a ReLU net.
 
-    ∇f(x) = Σ_j a_j 1[u_j > 0] w_j with u_j = ⟨w_j, x⟩ + b_j is piecewise constant, so the gradient of ‖∇f‖ is zero
-    almost everywhere and cannot be followed. Here the step 1[u > 0] is replaced by the sigmoid s(βu/u₀) (that is,
-    ReLU by softplus), u₀ the standard deviation of u over starts and neurons, and β grows geometrically over
-    `sharpness` while x makes normalised steps uphill. At every step the *true* ReLU gradient is evaluated, and only
-    that is ever returned.
+    Df is piecewise constant, so ‖Df‖ has no slope that could be followed. Here relu' = 1[u > 0] is
+    replaced by the sigmoid s(βu/u₀) (that is, relu by softplus), u₀ the standard deviation of a
+    layer's u over starts and neurons; β grows geometrically from ½ to 50 while x makes normalised
+    steps of decreasing length uphill. With several outputs each path follows one combination
+    ⟨p, f⟩, p turned by one power iteration a step. Only the *true* gradient is ever returned, at a
+    point where every u is above what rounding can have made of it; 0 if no point is like that.
 
-    Parameters: net with arrays W (k, d), b (k,), a (k,); starts (m, d), e.g. the data and random points; steps of
-    length step_size·(rms norm of starts), decreasing linearly; sharpness first and last β; sphere, a radius ρ: then the
-    paths stay on ‖x‖ = ρ and what counts is the tangential gradient ∇f(x) − ⟨∇f(x), x⟩x/ρ², which is the Lipschitz
-    constant of f on the sphere with respect to arcs. It is no larger than the Euclidean constant.
+    Parameters: layers (W_l, b_l) in the order of application; starts (m, d), e.g. the data and
+    random points; steps, the first of length a tenth of the rms norm of starts.
 
-    Returns the best value and its point. At that point each |u_j| is above rounding error, so f is differentiable
-    there and the value is a true lower bound. If no point visited is like that the value is 0.
-
-    Raises ValueError on shapes that do not fit, non-finite entries, steps < 1, numbers out of range, several outputs,
-    no ReLU, or a start at the centre of the sphere.
+    Raises ValueError on shapes that do not fit, entries that are not finite, or steps < 1.
     """
-    W, b, a = two_layer_arrays(net)
-    X = check.matrix(starts, "starts", columns=W.shape[1])
+    net = checked_layers(layers)
+    X = check.matrix(starts, "starts", columns=net[0][0].shape[1])
     steps = check.count(steps, "steps")
-    first, last = (check.positive(beta, "sharpness") for beta in sharpness)
-    if sphere is not None:
-        X = _onto_sphere(X, check.positive(sphere, "sphere"))
-    length = check.positive(step_size, "step_size") * max(
-        float(np.sqrt((X**2).sum(axis=1).mean())), 1e-300
-    )
-    u0 = float(np.std(X @ W.T + b)) or 1.0
-    best = GradientWitness(0.0, X[0].copy())
-    for t, beta in enumerate(np.geomspace(first, last, steps) / u0):
-        U = X @ W.T + b
-        best = _steepest_gradient(W, b, a, X, U, best, sphere)
-        S = _sigmoid(beta * U)
-        G = (S * a) @ W  # gradients of the softplus network
-        if sphere is not None:
-            radial = np.einsum("ij,ij->i", G, X)[:, None] / sphere**2
-            climb = ((beta * S * (1 - S) * a) * ((G - radial * X) @ W.T)) @ W - radial * G
-        else:
-            climb = (beta * S * (1 - S) * a * (G @ W.T)) @ W  # gradient of ½‖G‖²
-        norm = np.linalg.norm(climb, axis=1, keepdims=True)
-        X = X + length * (1 - t / steps) * np.divide(
-            climb, norm, out=np.zeros_like(climb), where=norm > 0
-        )
-        if sphere is not None:
-            X = _onto_sphere(X, sphere)
-    return _steepest_gradient(W, b, a, X, X @ W.T + b, best, sphere)
+    length = 0.1 * max(float(np.sqrt((X**2).sum(axis=1).mean())), 1e-300)
+    units, H = [], X
+    for W, b in net[:-1]:
+        U = H @ W.T + b
+        units.append(float(np.std(U)) or 1.0)
+        H = np.maximum(U, 0)
+    best, P = GradientWitness(0.0, X[0].copy()), np.ones((len(X), len(net[-1][1])))
+    for t, sharpness in enumerate(np.geomspace(0.5, 50.0, steps)):
+        best = steepest(net, X, best)
+        climb, P = _uphill(net, X, P, [sharpness / unit for unit in units])
+        X = X + length * (1 - t / steps) * _unit_rows(climb, 0.0)
+    return steepest(net, X, best)
 
 
-def region_flips(
-    net: ReluNet, starts: Float[ndarray, "m d"], *, rounds: int = 50, candidates: int = 32
-) -> GradientWitness:
-    """The largest ‖∇f(x)‖ met on m walks from linear region to linear region, always to a steeper one.
+def gradient_norms(
+    net: Layers, X: Float[ndarray, "m d"]
+) -> tuple[Float[ndarray, "m"], Float[ndarray, "m"]]:
+    """‖Df(x)‖_op at each row, and whether the row lies on no kink, whatever rounding did."""
+    clear, H, size, on = np.ones(len(X), bool), X, np.linalg.norm(X, axis=1), []
+    for (W, b), (after, _) in zip(net[:-1], net[1:], strict=True):
+        U = H @ W.T + b
+        reach = size[:, None] * np.linalg.norm(W, axis=1) + np.abs(
+            b
+        )  # ≥ |u|, and ≥ 10¹² errors of u
+        constant = (W == 0).all(axis=1) | (after == 0).all(axis=0)
+        clear &= ((np.abs(U) > 1e-12 * reach) | constant).all(axis=1)
+        on.append(U > 0)
+        H, size = np.maximum(U, 0), np.linalg.norm(reach, axis=1)
+    J = np.broadcast_to(net[-1][0][:, None], (len(net[-1][0]), len(X), net[-1][0].shape[1]))
+    for active, (W, _) in zip(reversed(on), reversed(net[:-1]), strict=True):
+        J = (J * active) @ W
+    if len(J) == 1:
+        return np.linalg.norm(J[0], axis=1), clear
+    J = J.swapaxes(0, 1)
+    squares = J @ J.swapaxes(1, 2) if J.shape[1] <= J.shape[2] else J.swapaxes(1, 2) @ J
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(squares)[:, -1], 0.0)), clear
 
-    A walk at x considers crossing one plane ⟨w_j, x⟩ + b_j = 0: it mirrors x at the plane. Of the `candidates`
-    crossings that would raise ‖∇f‖ most if neuron j alone changed its state, it makes the one after which the true
-    gradient (all neurons looked at again) is the largest, and stops when none is larger. Slow but without any smoothing.
 
-    Parameters: net; starts (m, d); rounds, the most steps of a walk; candidates per step.
+def steepest(net: Layers, X: Float[ndarray, "m d"], best: GradientWitness) -> GradientWitness:
+    """`best`, or the point of X with a larger gradient; points on a kink do not count."""
+    norms, clear = gradient_norms(net, X)
+    norms = np.where(clear, norms, 0.0)
+    k = int(norms.argmax())
+    return GradientWitness(float(norms[k]), X[k].copy()) if norms[k] > best.value else best
 
-    Returns and raises as `annealed_ascent`.
+
+def region_flips(net: Checked, starts: Float[ndarray, "m d"]) -> GradientWitness:
+    """The largest ‖∇f(x)‖ met on m walks of a two-layer net from linear region to a steeper one.
+
+    A walk at x considers mirroring x at the plane ⟨w_j, x⟩ + b_j = 0. Of the 32 mirrorings that
+    would raise ‖∇f‖ most if neuron j alone changed its state, it makes the one after which the true
+    gradient is the largest, and stops when none is larger, or after 50.
     """
-    W, b, a = two_layer_arrays(net)
-    X = check.matrix(starts, "starts", columns=W.shape[1])
-    rounds, candidates = (
-        check.count(rounds, "rounds"),
-        min(check.count(candidates, "candidates"), len(b)),
-    )
-    M = a[:, None] * W
-    norms2 = np.einsum("ij,ij->i", W, W)
+    W, b, a = net
+    layers = ((W, b), (a[None], np.zeros(1)))
+    M, norms2 = a[:, None] * W, np.einsum("ij,ij->i", W, W)
     norms2[norms2 == 0] = np.inf
-    best = _steepest_gradient(W, b, a, X, X @ W.T + b, GradientWitness(0.0, X[0].copy()), None)
-    for start in X:
+    own, candidates = np.einsum("ij,ij->i", M, M), min(32, len(b))
+    best = steepest(layers, starts, GradientWitness(0.0, starts[0].copy()))
+    for start in starts:
         x, value = start, -1.0
-        for _ in range(rounds):
+        for _ in range(50):
             u = W @ x + b
             g = (u > 0) @ M
-            gain = 2 * np.where(u > 0, -1.0, 1.0) * (M @ g) + np.einsum(
-                "ij,ij->i", M, M
-            )  # change of ‖g‖²
+            gain = 2 * np.where(u > 0, -1.0, 1.0) * (M @ g) + own  # change of ‖g‖²
             j = np.argpartition(-gain, candidates - 1)[:candidates]
             across = x - (2 * u[j] / norms2[j])[:, None] * W[j]
-            found = _steepest_gradient(
-                W, b, a, across, across @ W.T + b, GradientWitness(value, x), None
-            )
+            found = steepest(layers, across, GradientWitness(value, x))
             if found.value <= max(value, float(np.linalg.norm(g))):
                 break
             x, value = found.point, found.value
@@ -129,30 +127,25 @@ def region_flips(
 
 
 def rounded_starts(
-    net: ReluNet,
+    net: Checked,
     certificate: Certificate,
     starts: Float[ndarray, "m d"],
     rng: np.random.Generator,
     n: int = 32,
 ) -> Float[ndarray, "n d"]:
-    """n points whose activation patterns are close to those that the semidefinite relaxation favours.
+    """n points of a two-layer net whose activation patterns are close to what the SDP favours.
 
-    The rows of V, one per neuron, are rounded by a random direction to signs e ∈ {−1, 1}^m (Goemans and Williamson
-    1995); single signs are flipped as long as the norm of the gradient that they stand for grows; and ⟨w_j, x⟩ + b_j = τe_j
-    is solved for x in the sense of least squares, with τ large against the biases. If k ≤ d and the w_j are linearly
-    independent, exactly this pattern occurs at x.
-
-    Parameters: net; certificate, from `sdp_certificate(net)`; starts (m, d), which set the scale of τ; rng; n.
-
-    Raises ValueError as `annealed_ascent`.
+    The rows of V, one per neuron, are rounded by a random direction to signs e ∈ {−1, 1}^m (Goemans
+    and Williamson 1995); single signs are flipped as long as the norm of the gradient that they
+    stand for grows; and ⟨w_j, x⟩ + b_j = τe_j is solved for x in the sense of least squares, with τ
+    large against the biases and the size of ⟨w_j, x⟩ on the starts. If k ≤ d and the w_j are
+    linearly independent, exactly this pattern occurs at x.
     """
-    W, b, a = two_layer_arrays(net)
-    X = check.matrix(starts, "starts", columns=W.shape[1])
-    n, rng = check.count(n, "n"), check.generator(rng)
+    W, b, a = net
     alive = (a != 0) & (W != 0).any(axis=1)
     W, b, a = W[alive], b[alive], a[alive]
     if len(a) == 0:
-        return X[:n]
+        return starts[:n]
     B = np.concatenate([a[:, None] * W, a[None] @ W]) / 2
     V = certificate.vectors
     if len(V) != len(B):  # parallel neurons were taken together: start from random signs
@@ -166,31 +159,55 @@ def rounded_starts(
         if not better.any():
             break
         E[j[better], column[better]] *= -1
-    tau = 10 * float(np.abs(b).max() + np.std(X @ W.T)) or 1.0
+    tau = 10 * float(np.abs(b).max() + np.std(starts @ W.T)) or 1.0
     on = (E[:-1] * E[-1]).T  # relative to the centre, which has coefficient 1
     return (tau * on - b) @ np.linalg.pinv(W).T
 
 
-def _onto_sphere(X, radius):
-    norms = np.linalg.norm(X, axis=1, keepdims=True)
-    if not (norms > 0).all():
-        raise ValueError(
-            "a point of starts is 0, the centre of the sphere; every start needs a direction"
-        )
-    return X * (radius / norms)
+def checked_layers(layers: Layers) -> Layers:
+    """The pairs (matrix, bias) of a deep network, or a ValueError: finite, of shapes that fit."""
+    if len(layers) == 0:
+        raise ValueError("layers is empty; at least one pair (matrix, bias) is needed")
+    net: list[tuple[ndarray, ndarray]] = []
+    for i, (W, b) in enumerate(layers):
+        W = check.matrix(W, f"layers[{i}][0]", columns=len(net[-1][1]) if net else None)
+        net.append((W, check.vector(b, f"layers[{i}][1]", length=len(W))))
+    return net
 
 
-def _steepest_gradient(W, b, a, X, U, best, sphere):
-    """`best`, or the point of X with a larger exact ReLU gradient; points on a kink (up to rounding) do not count."""
-    rounding = 1e-12 * (np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(W, axis=1) + np.abs(b))
-    inside = ((np.abs(U) > rounding) | (a == 0) | (W == 0).all(axis=1)).all(axis=1)
-    G = ((U > 0) * a) @ W
-    if sphere is not None:
-        G = G - (np.einsum("ij,ij->i", G, X) / sphere**2)[:, None] * X
-    norms = np.where(inside, np.linalg.norm(G, axis=1), 0.0)
-    k = int(norms.argmax())
-    return GradientWitness(float(norms[k]), X[k].copy()) if norms[k] > best.value else best
+def _uphill(net, X, P, betas):
+    """The gradient of ½‖∇⟨p, f_soft⟩‖² at each row of X, and p turned towards the steepest."""
+    soft, H = [], X
+    for (W, b), beta in zip(net[:-1], betas, strict=True):
+        U = beta * (H @ W.T + b)
+        soft.append((W, 0.5 * (1 + np.tanh(0.5 * U)), beta))  # the sigmoid, without overflow
+        H = np.logaddexp(0, U) / beta if len(soft) < len(betas) else None
+
+    def forward(G):
+        """The changes of the u of each layer along g, and that of the last layer's output."""
+        changes = []
+        for W, S, _ in soft:
+            changes.append(G @ W.T)
+            G = changes[-1] * S
+        return changes, G
+
+    def backward(P):
+        """The derivatives of ⟨p, f_soft⟩ by the outputs of each layer, the last first, and by x."""
+        found = [P @ net[-1][0]]
+        for W, S, _ in reversed(soft):
+            found.append((found[-1] * S) @ W)
+        return found
+
+    if P.shape[1] > 1:
+        P = _unit_rows(forward(backward(P)[-1])[1] @ net[-1][0].T, 1.0)
+    *outer, G = backward(P)
+    changes, climb = reversed(forward(G)[0]), None
+    for (W, S, beta), by_output, change in zip(reversed(soft), outer, changes, strict=True):
+        bend = beta * S * (1 - S) * by_output * change
+        climb = (bend if climb is None else bend + climb * S) @ W
+    return np.zeros_like(X) if climb is None else climb, P
 
 
-def _sigmoid(u: ndarray) -> ndarray:
-    return 0.5 * (1 + np.tanh(0.5 * u))  # no overflow for large |u|
+def _unit_rows(A, otherwise):
+    norms = np.linalg.norm(A, axis=1, keepdims=True)
+    return np.divide(A, norms, out=np.full_like(A, otherwise), where=norms > 0)

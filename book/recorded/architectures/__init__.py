@@ -24,8 +24,8 @@ from numpy import ndarray
 from lawrob_utils import _validate as check
 from lawrob_utils import data
 from lawrob_utils.lipschitz import (
+    annealed_ascent,
     data_lipschitz,
-    deep_ascent,
     deep_certificate,
     relu_bracket,
     spectral_bound,
@@ -391,7 +391,7 @@ def _both_sides(architecture: str, layers: tuple, starts: ndarray) -> tuple[floa
         (W, b), (a, _) = layers
         bracket = relu_bracket(_TwoLayer(W, b, a[0]), starts)
         return bracket.lower, bracket.upper
-    found = deep_ascent(layers, starts, steps=60).value
+    found = annealed_ascent(layers, starts, steps=60).value
     matrices = [W for W, _ in layers]
     return found, deep_certificate(
         matrices, steps=30
