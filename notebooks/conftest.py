@@ -22,6 +22,13 @@ import pytest  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book/_tools"))
 import runs  # noqa: E402
 
+# Told to a kernel before its first cell, and asked after its last: what the notebook has used.
+WATCH = """
+_files_of_mnist = set()
+__import__("sys").addaudithook(lambda event, about, files=_files_of_mnist:
+    event == "open" and "-ubyte" in str(about[0]) and files.add(about[0]))
+"""
+USED = {"torch": "'torch' in __import__('sys').modules", "mnist": "bool(_files_of_mnist)"}
 RUNS_KEY = pytest.StashKey[dict]()
 CACHE_KEY = pytest.StashKey[Path]()
 
@@ -32,6 +39,8 @@ def pytest_configure(config):
     from nbval.kernel import RunningKernel
 
     def execute_with_history(self, source, allow_stdin=None):
+        if not hasattr(self, "watched"):
+            self.watched = self.kc.execute(WATCH, silent=True, reply=True, timeout=60)
         # With store_history=False a trailing ';' does not silence a cell, and reprs reach the page.
         return self.kc.execute(
             source, store_history=True, allow_stdin=allow_stdin, stop_on_error=False
@@ -87,6 +96,15 @@ def pytest_runtest_makereport(item, call):
         report.user_properties.append(("finished", f"{state['seconds']:.0f} s, {verdict}"))
 
 
+def _used(kernel):
+    """Names of what the notebook has used; nothing of a kernel that has died."""
+    if not kernel.is_alive():
+        return ()
+    answer = kernel.kc.execute("", silent=True, user_expressions=USED, reply=True, timeout=60)
+    said = answer["content"]["user_expressions"]
+    return tuple(name for name in USED if said[name]["data"]["text/plain"] == "True")
+
+
 def _store(item, cells, state):
     """Writes the run, and the executed notebook into jupyter-cache."""
     cache = item.config.stash[CACHE_KEY]
@@ -95,6 +113,7 @@ def _store(item, cells, state):
         state["seconds"],
         tuple(state["differing"]),
         tuple(state["raised"]),
+        _used(item.parent.kernel),
     )
     if not run.raised:
         import nbformat

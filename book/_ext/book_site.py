@@ -18,12 +18,10 @@ from urllib.parse import urlparse
 from docutils import nodes
 from sphinx.errors import ConfigError
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "_tools"))
+import runs  # noqa: E402
+
 FIRST_YEAR = 2026
-NEEDS_TORCH = re.compile(
-    r"^\s*(?:import|from)\s+(?:torch|lawrob_utils\.(?:networks|attacks|recorded))\b"
-    r"|^\s*from\s+lawrob_utils\s+import\s+.*\b(?:networks|attacks|recorded)\b",
-    re.M,
-)
 FORMULA = r'<span class="math notranslate nohighlight">\\\([^<]*\\\)</span>'
 # A formula in a line with the signs that touch it: a line must not end between them.
 BESIDE_FORMULA = re.compile(
@@ -78,12 +76,9 @@ def configure(app, config):
         config.notfound_urls_prefix = urlparse(config.html_baseurl).path or "/"
 
 
-def first_cell(notebook: dict, title: str, release: str, built: str, repository: str) -> dict:
+def first_cell(torch: bool, title: str, release: str, built: str, repository: str) -> dict:
     """A cell that says which book, version and date the copy is of, and what to install before it runs."""
-    code = "\n".join(
-        "".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"
-    )
-    extra = "[train]" if NEEDS_TORCH.search(code) else ""
+    extra = "[train]" if torch else ""
     trains = (
         "> It trains networks, so `[train]` asks for PyTorch too; on Linux, "
         "`pip install torch --index-url https://download.pytorch.org/whl/cpu` first saves several gigabytes.\n"
@@ -113,12 +108,13 @@ def explain_downloads(app, error):
     if error is not None or app.builder.format != "html":
         return
     built = time.strftime("%d %B %Y", build_time()).lstrip("0")
-    for path in sorted((Path(app.outdir) / "_sources").rglob("*.ipynb")):
+    copies, cache = Path(app.outdir) / "_sources", runs.cache_dir(Path(app.srcdir))
+    for path in sorted(copies.rglob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells = [cell for cell in notebook["cells"] if cell.get("id") != FIRST_CELL]
         notebook["cells"] = [
             first_cell(
-                {"cells": cells},
+                runs.needs_torch(path.relative_to(copies), cache),
                 app.config.html_title,
                 app.config.release,
                 built,

@@ -2,13 +2,12 @@
 
 One row for each simulated machine: other kernels of OpenBLAS, other instruction sets in numpy and torch, one and two threads, the oldest numpy that
 pyproject.toml admits, and other versions of Python. PYTHONS="/path/to/python3.12 …" names interpreters that are not on the PATH; an
-interpreter for which no CPU build of torch is to be had runs only the notebooks that do not need torch, and the row says so. Words on the
-command line choose the rows whose names contain them: `portable.py threads numpy`.
+interpreter for which no CPU build of torch is to be had runs only the notebooks that loaded no torch when
+they last ran here (`make book` runs them), and the row says so. Words on the command line choose the rows whose names contain them: `portable.py threads numpy`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from run_notebooks import run
-from runs import ROOT, Run, notebooks
+from runs import ROOT, Run, cache_dir, needs_torch, notebooks
 
 WORK = ROOT / "_build/portable"
 MACHINES = {
@@ -117,15 +116,6 @@ def environment_for(python: str) -> tuple[str, bool]:
     ).returncode == 0
 
 
-def needs_torch(notebook: Path) -> bool:
-    code = "\n".join(
-        "".join(c["source"])
-        for c in json.loads(notebook.read_text("utf-8"))["cells"]
-        if c["cell_type"] == "code"
-    )
-    return re.search(r"^(import|from).*\b(torch|networks|attacks)\b", code, re.M) is not None
-
-
 def trials(words: list[str]) -> Iterator[tuple[str, str, dict[str, str], list[Path]]]:
     """(name, interpreter, environment, notebooks) of the rows whose names contain one of the words, or of all; nothing is installed for others."""
 
@@ -144,7 +134,7 @@ def trials(words: list[str]) -> Iterator[tuple[str, str, dict[str, str], list[Pa
                 name + ("" if torch else " (no torch)"),
                 own,
                 {},
-                [nb for nb in notebooks() if torch or not needs_torch(nb)],
+                [nb for nb in notebooks() if torch or not needs_torch(nb, cache_dir())],
             )
 
 

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runs import ROOT
+from runs import ROOT, notebooks
 
 
 def run(
-    notebooks: Sequence[Path],
+    chosen: Sequence[Path],
     *,
     verbose: bool = True,
     env: Mapping[str, str] | None = None,
@@ -20,7 +20,7 @@ def run(
     python: str = sys.executable,
 ) -> int:
     """pytest's exit code: 0 all as recorded, 1 some cell differs or raised. `verbose` shows how the numbers differ."""
-    workers = "2" if len(notebooks) > 1 else "0"
+    workers = "2" if len(chosen) > 1 else "0"
     command = [
         python,
         "-m",
@@ -36,6 +36,10 @@ def run(
         "loadfile",
         "--tb=short" if verbose else "--tb=no",
         *([] if verbose else ["--no-summary"]),
-        *map(str, notebooks),
+        *map(str, chosen),
     ]
     return subprocess.run(command, cwd=root, env={**os.environ, **(env or {})}).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(run(notebooks()))

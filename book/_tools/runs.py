@@ -116,12 +116,14 @@ def record_digest(notebook: Path) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run of a notebook: against which record, how long, and the ids of the cells that differ from it or raised."""
+    """One finished run of a notebook: against which record, how long, the ids of the cells that differ
+    from it or raised, and which of "torch" and "mnist" it used (torch was loaded, MNIST was read)."""
 
     record: str
     seconds: float
     differing: tuple[str, ...]
     raised: tuple[str, ...]
+    used: tuple[str, ...]
 
     @staticmethod
     def path(notebook: Path, cache: Path) -> Path:
@@ -137,9 +139,8 @@ class Run:
     @classmethod
     def read(cls, path: Path) -> Run:
         stored = json.loads(path.read_text("utf-8"))
-        return cls(
-            stored["record"], stored["seconds"], tuple(stored["differing"]), tuple(stored["raised"])
-        )
+        lists = (tuple(stored[name]) for name in ("differing", "raised", "used"))
+        return cls(stored["record"], stored["seconds"], *lists)
 
     def save(self, notebook: Path, cache: Path) -> None:
         path = self.path(notebook, cache)
@@ -147,6 +148,12 @@ class Run:
         part = path.with_suffix(f".part{os.getpid()}")
         part.write_text(json.dumps(asdict(self), indent=1), "utf-8")
         part.replace(path)
+
+
+def needs_torch(notebook: Path, cache: Path) -> bool:
+    """Whether the notebook loaded torch when it last ran; one that has not run here may."""
+    run = Run.load(notebook, cache)
+    return run is None or "torch" in run.used
 
 
 def is_stale(notebook: Path, cache: Path) -> bool:

@@ -55,24 +55,38 @@ def chapters() -> list[str]:
     return [name for name in page_names() if name.startswith("notebooks/")]
 
 
+def one_of_each_kind() -> list[str]:
+    """The longest page of each folder, and those that stand alone: pages of a kind have one frame and one style sheet."""
+    kinds = {}
+    for name in sorted(page_names(), key=lambda name: (SITE / name).stat().st_size):
+        kinds[name.rpartition("/")[0] or name] = name
+    return list(kinds.values())
+
+
 def pytest_generate_tests(metafunc):
-    """`page`, `content_page` and `chapter` run over the pages there are; with none, the test asks for the site, which says why."""
+    """`page`, `content_page`, `chapter` and `kind` run over the pages there are; with none, the test asks for the site, which says why."""
     for argument, names in (
         ("page", page_names),
         ("content_page", content_pages),
         ("chapter", chapters),
+        ("kind", one_of_each_kind),
     ):
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, names() or [pytest.param("", id="none")])
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """With `-n 2 --dist loadgroup` the tests of one page go to one process, which reads the page once."""
     for item in items:
         values = getattr(item, "callspec", None) and item.callspec.params
         name = (
             next(
-                (values[key] for key in ("page", "content_page", "chapter") if key in values),
+                (
+                    values[key]
+                    for key in ("page", "content_page", "chapter", "kind")
+                    if key in values
+                ),
                 item.path.stem,
             )
             if values
@@ -197,6 +211,53 @@ FACTS = """() => {
 }"""
 
 
+# What a printer would show.
+PAPER = """() => {
+    const seen = (selector) => [...document.querySelectorAll(selector)].some((box) => box.checkVisibility());
+    return {title: seen('.bd-article h1'), controls: ['.bd-sidebar-primary', '.bd-header-article', '.prev-next-footer', '.bd-sidebar-secondary'].filter(seen)};
+}"""
+
+# Before axe looks: the glyphs of a formula, tens of thousands in a chapter, are hidden from screen
+# readers, who get MathML, and have the colour of the text (`formula_colours`): they give way to
+# empty boxes of their size, and MathML to its text. A word of code has the colour of its class: of
+# each class in each kind of box one stays a box of its own.
+LIGHTEN = """() => {
+    const boxes = [...document.querySelectorAll('mjx-math')].map((math) => [math, math.getBoundingClientRect()]);
+    for (const [math, box] of boxes) {
+        math.replaceChildren();
+        Object.assign(math.style, {display: 'inline-block', width: box.width + 'px', height: box.height + 'px'});
+    }
+    document.querySelectorAll('mjx-assistive-mml > math').forEach((math) => { math.textContent = math.textContent; });
+    const known = new Set();
+    for (const word of document.querySelectorAll('pre span')) {
+        if (word.children.length || word.id || word.hasAttribute('style')) continue;
+        let kind = '';
+        for (let box = word; box && box !== document.body; box = box.parentElement) kind += `${box.tagName}.${box.className}/`;
+        if (known.has(kind)) word.replaceWith(word.textContent); else known.add(kind);
+    }
+}"""
+
+# Text gets its colour and its ground from the classes around it: of each kind one is kept, for the
+# measuring of contrasts, and of each kind of link one with the text that it stands in.
+ONE_OF_EACH_COLOUR = """() => {
+    const known = new Set(), kept = new Set(), kinds = new Map();
+    const kind = (box) => {
+        if (!kinds.has(box)) {
+            const striped = box.tagName === 'TR' ? [...box.parentElement.children].indexOf(box) % 2 : '';
+            const own = `${box.tagName}.${box.className}${striped}${box.getAttribute('style') || ''}`;
+            kinds.set(box, `${box.parentElement ? kind(box.parentElement) : ''}/${own}`);
+        }
+        return kinds.get(box);
+    };
+    const isNew = (box) => !known.has(kind(box)) && known.add(kind(box));
+    for (const link of document.querySelectorAll('p a, li a')) if (isNew(link)) kept.add(link).add(link.parentElement);
+    for (const box of document.querySelectorAll('body *:not(script, style, svg *)')) {
+        const texts = [...box.childNodes].filter((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+        if (texts.length && !kept.has(box) && !isNew(box)) texts.forEach((text) => text.remove());
+    }
+}"""
+
+
 PACKED = ("text/", "javascript", "json", "svg", "xml")
 
 
@@ -261,8 +322,21 @@ class Window:
         return found
 
     def settle(self):
-        """Wait until boxes that scroll have got their tab stops (the page's scripts wait a little themselves)."""
-        self.tab.wait_for_timeout(350)
+        """Wait until boxes that scroll have got their tab stops: the theme's script waits 300 ms after
+        the next frame. The page's own clock is used, so that a busy machine changes nothing."""
+        self.tab.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 350)))"
+        )
+
+    def show(self, width=1280, scheme="light"):
+        """The page it shows as on a window of this width, for a reader whose system asks for this colour scheme."""
+        self.tab.emulate_media(color_scheme=scheme)
+        self.tab.wait_for_function(
+            "scheme => document.documentElement.dataset.theme === scheme", arg=scheme
+        )
+        if self.tab.viewport_size["width"] != width:
+            self.tab.set_viewport_size({"width": width, "height": 900})
+            self.settle()
 
 
 @pytest.fixture(scope="session")
@@ -280,97 +354,58 @@ def new_window(browser, address):
 
 
 @pytest.fixture(scope="session")
-def windows(new_window):
-    """`windows(width, dark)`: the window of this width and colour scheme that the tests share."""
-    return functools.cache(lambda width, dark: new_window(width=width, dark=dark))
+def look(new_window):
+    """`look(page)`: all that the tests ask about a page, from one visit with all that is folded opened.
 
-
-@pytest.fixture(scope="session")
-def look(windows):
-    """`look(page, width, dark)`: the facts about a page, read once per width and colour scheme, all that is folded opened.
-
-    With `axe`, also what axe finds against WCAG 2.1 A and AA. A chapter on a desk by day is weighed as well.
+    `desk`, `dark` and `phone` are the facts at 1280 pixels by day and by night and at 390 pixels; `paper` what a printer would show; `axe` what
+    axe finds against WCAG 2.1 A and AA by day, by night and (one page of each kind) on a phone. A chapter is weighed as well.
     """
-    seen = {}
+    window = functools.cache(new_window)
 
-    def facts(page, width=1280, dark=False, axe=False):
+    @functools.cache
+    def facts(page):
         if not page:
             missing("the book has no such page yet")
-        key = (page, width, dark)
-        if key not in seen or (axe and "axe" not in seen[key]):
-            window = windows(width, dark)
-            tab = window.visit(page)
-            weights = (
-                window.weights() if page in chapters() and (width, dark) == (1280, False) else {}
-            )
-            tab.evaluate(OPEN)
-            window.settle()
-            seen[key] = tab.evaluate(FACTS) | {
-                "foreign": list(window.foreign),
-                "errors": list(window.errors),
-                "weights": weights,
-            }
-            if axe:
-                seen[key]["axe"] = run_axe(
-                    tab, contrast=width > 600
-                )  # colours do not depend on the width
-        return seen[key]
+        tab = window().visit(page)
+        seen = {"weights": window().weights() if page in chapters() else {}}
+        tab.evaluate(OPEN)
+        window().settle()
+        seen["desk"] = tab.evaluate(FACTS)
+        tab.emulate_media(media="print")
+        seen["paper"] = tab.evaluate(PAPER)
+        tab.emulate_media(media="screen")
+        window().show(width=390)
+        seen["phone"] = tab.evaluate(FACTS)
+        tab.evaluate(LIGHTEN)
+        seen["axe"] = {"phone": run_axe(tab, STRUCTURE)} if page in one_of_each_kind() else {}
+        window().show()
+        seen["axe"]["light"] = run_axe(tab, STRUCTURE)
+        tab.evaluate(ONE_OF_EACH_COLOUR)
+        seen["axe"]["light"] += run_axe(tab, COLOURS)
+        window().show(scheme="dark")
+        seen["dark"] = tab.evaluate(FACTS)
+        seen["axe"]["dark"] = run_axe(tab, COLOURS)
+        window().show()
+        return seen | {"foreign": list(window().foreign), "errors": list(window().errors)}
 
     return facts
 
 
-@pytest.fixture(scope="session")
-def showing(look, windows, address):
-    """`showing(page, width)`: the shared window of this width, with the page in it: the one that `look` left there if it is still that page."""
-
-    def window(page, width=1280):
-        look(page, width)
-        if windows(width, False).tab.url != address + page:
-            windows(width, False).visit(page)
-        return windows(width, False)
-
-    return window
+WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+EVERYTHING = {"runOnly": WCAG}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+STRUCTURE = {"runOnly": WCAG, "rules": {"color-contrast": {"enabled": False}}}
 
 
-def run_axe(tab, contrast: bool = True) -> list[str]:
-    """What axe finds against WCAG 2.1, levels A and AA, on the page as the tab shows it."""
+def run_axe(tab, rules: dict) -> list[str]:
+    """What axe finds on the page as the tab shows it."""
     try:
         from axe_playwright_python.sync_playwright import Axe
     except ModuleNotFoundError:
         missing("axe-playwright-python is not installed: the package's extra `test` has it")
-    rules = {
-        "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]},
-        "rules": {"color-contrast": {"enabled": contrast}},
-        "resultTypes": ["violations"],
-        "preload": False,
-    }
-    # Words of code have the colour of their class: one of each class, in each kind of box, is looked at, not thousands.
-    # The drawn glyphs of a formula are hidden from screen readers, who get MathML, and have the colour of the text (`formula_colours`).
-    # There are tens of thousands in a chapter, so they give way to empty boxes of their size.
-    tab.evaluate(
-        """() => {
-            const known = new Set();
-            for (const word of document.querySelectorAll('pre span')) {
-                if (word.children.length || word.id || word.hasAttribute('style')) continue;
-                let kind = '';
-                for (let box = word; box && box !== document.body; box = box.parentElement) kind += `${box.tagName}.${box.className}/`;
-                if (known.has(kind)) word.replaceWith(word.textContent); else known.add(kind);
-            }
-            const boxes = [...document.querySelectorAll('mjx-math')].map((math) => [math, math.getBoundingClientRect()]);
-            for (const [math, box] of boxes) {
-                math.replaceChildren();
-                Object.assign(math.style, {display: 'inline-block', width: box.width + 'px', height: box.height + 'px'});
-            }
-        }"""
-    )
-    found = Axe().run(tab, options=rules).response["violations"]
+    options = {**rules, "resultTypes": ["violations"], "preload": False}
     return [
         f"{item['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
-        for item in found
+        for item in Axe().run(tab, options=options).response["violations"]
         for node in item["nodes"][:5]
     ]
-
-
-@pytest.fixture(scope="session")
-def axe():
-    return run_axe

@@ -2,28 +2,24 @@
 
 import re
 
-import pytest
-
-PHONE, DESK = 390, 1280
+PHONE = 390
 
 
 def test_phone_needs_no_sideways_scroll_of_the_page(page, look):
-    facts = look(page, PHONE)
+    facts = look(page)["phone"]
     assert facts["page_width"] <= PHONE
     assert facts["sticking_out"] == []
 
 
 def test_what_scrolls_sideways_can_be_reached_with_the_keyboard(page, look):
-    for width in (PHONE, DESK):
-        assert look(page, width)["unreachable"] == []
+    for width in ("phone", "desk"):
+        assert look(page)[width]["unreachable"] == []
 
 
-def test_long_formula_scrolls_in_its_box(showing, chapter):
-    """A formula wider than a phone, put into a chapter, stays inside the column and can be scrolled to its end."""
-    if not chapter:
-        pytest.skip("no chapter is built")
-    window = showing(chapter, PHONE)
-    tab = window.tab
+def test_long_formula_scrolls_in_its_box(new_window, first):
+    """A formula wider than a phone, put into a page, stays inside the column and can be scrolled to its end."""
+    window = new_window(width=PHONE)
+    tab = window.visit(first)
     tab.evaluate(
         """async () => {
             const terms = Array.from({length: 30}, (_, i) => 'x_{' + i + '}').join('+');
@@ -44,9 +40,9 @@ def test_long_formula_scrolls_in_its_box(showing, chapter):
 
 
 def test_one_search_field_is_shown(page, look):
-    for width in (DESK, PHONE):
+    for width in ("desk", "phone"):
         own = 1 if page == "search.html" else 0  # the search page has the large field besides
-        assert look(page, width)["search_fields"] == 1 + own
+        assert look(page)[width]["search_fields"] == 1 + own
 
 
 def test_menu_opens_on_a_phone_and_leads_to_another_page(new_window, first):
@@ -59,8 +55,8 @@ def test_menu_opens_on_a_phone_and_leads_to_another_page(new_window, first):
 
 
 def test_lines_are_neither_too_long_nor_too_small(content_page, look):
-    for width in (DESK, PHONE):
-        lines = look(content_page, width)["lines"]
+    for width in ("desk", "phone"):
+        lines = look(content_page)[width]["lines"]
         assert max((line["em"] for line in lines), default=40) <= 50, (
             "a line longer than 50 em (about 100 characters)"
         )
@@ -68,11 +64,11 @@ def test_lines_are_neither_too_long_nor_too_small(content_page, look):
 
 
 def test_words_in_tables_stay_whole_on_a_phone(content_page, look):
-    assert look(content_page, PHONE)["broken_words"] == []
+    assert look(content_page)["phone"]["broken_words"] == []
 
 
 def test_figures_in_the_dark_are_turned_over_unless_their_colours_matter(content_page, look):
-    for figure in look(content_page, DESK, dark=True)["figures"]:
+    for figure in look(content_page)["dark"]["figures"]:
         assert figure["filter"] == ("none" if figure["keeps"] else "invert(1) hue-rotate(180deg)")
         assert figure["opacity"] == "1"
 
@@ -90,19 +86,5 @@ def test_dark_page_does_not_flash_white_and_a_page_without_scripts_is_light_thro
     )
 
 
-def test_paper_shows_the_text_and_no_controls(chapter, showing):
-    if not chapter:
-        pytest.skip("no chapter is built")
-    tab = showing(chapter, DESK).tab
-    tab.emulate_media(media="print")
-    try:
-        assert tab.locator(".bd-article h1").first.is_visible()
-        for control in (
-            ".bd-sidebar-primary",
-            ".bd-header-article",
-            ".prev-next-footer",
-            ".bd-sidebar-secondary",
-        ):
-            assert not any(box.is_visible() for box in tab.locator(control).all()), control
-    finally:
-        tab.emulate_media(media="screen")
+def test_paper_shows_the_text_and_no_controls(chapter, look):
+    assert look(chapter)["paper"] == {"title": True, "controls": []}
