@@ -13,9 +13,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
     "00-preface": [("preface-measured", "n, d = 200, 2000", "n, d = 230, 500")],
+    "01-adversarial-examples": [
+        (
+            "adversarial-digits",
+            "n, hidden, epochs = 1000, (128, 128), 40",
+            "n, hidden, epochs = 900, (16, 16), 20",
+        ),
+    ],
 }
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
+    "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
 }
 
 
