@@ -8,6 +8,13 @@ import pytest
 
 pytest.importorskip("torch")
 
+from lawrob_utils.recorded.bit_certificate.annealing import (  # noqa: E402
+    anneal_signs,
+    improve_signs,
+)
+
+from lawrob_utils import data  # noqa: E402
+from lawrob_utils.fewbits import FewBitNet  # noqa: E402
 from lawrob_utils.law import bit_certificate  # noqa: E402
 from lawrob_utils.recorded import bit_certificate as record  # noqa: E402
 
@@ -83,3 +90,71 @@ def test_missing_record_and_unknown_preset_are_named(tmp_path):
         record.load(tmp_path)
     with pytest.raises(ValueError, match="preset = 'huge'"):
         record.RECORD.run("huge", tmp_path)
+
+
+# ---------------------------------------------------------------------------------- the annealer
+
+
+def test_annealing_reaches_the_ground_state_of_one_neuron_up_to_some_percent():
+    """Σ(y−ȳ)|⟨q,x⟩|/√(nd) is at most about √(1/π)·√2·0.7632 = 0.609 (the Sherrington–Kirkpatrick model), a little more for finite d."""
+    rng = np.random.default_rng(4)
+    X, y = data.sphere(3000, 150, rng), data.random_signs(3000, rng)
+    net = improve_signs(anneal_signs(X, y, 1, rng=rng, skip=False), X, y)
+    reached = (y - y.mean()) @ np.abs(X @ net.codes[0]) / math.sqrt(3000 * 150)
+    assert 0.54 < reached < 0.68
+
+
+def test_annealed_rows_are_nearly_orthogonal_and_the_linear_neuron_is_the_best_sign_vector():
+    rng = np.random.default_rng(5)
+    X, y = data.sphere(1000, 100, rng), data.random_signs(1000, rng)
+    net = anneal_signs(X, y, 4, rng=rng)
+    overlaps = net.codes @ net.codes.T / 100 - np.eye(4)
+    assert np.abs(overlaps).max() < 0.3
+    np.testing.assert_array_equal(net.skip, np.where(X.T @ (y - y.mean()) >= 0, 1, -1))
+
+
+def test_flips_of_single_signs_raise_what_the_certificate_needs():
+    rng = np.random.default_rng(6)
+    X, y = data.sphere(600, 60, rng), data.random_signs(600, rng)
+    net = anneal_signs(X, y, 3, rng=rng, sweeps=20)
+    better = improve_signs(net, X, y)
+
+    def merit(f):
+        return bit_certificate(y, f(X), 240, 60) / f.lipschitz().upper
+
+    assert merit(better) >= merit(net)
+    assert (better.skip == net.skip).all()
+
+
+def test_nonlinear_one_bit_net_comes_within_a_factor_two_of_its_certificate():
+    rng = np.random.default_rng(7)
+    X, y = data.sphere(2000, 200, rng), data.random_signs(2000, rng)
+    net = improve_signs(anneal_signs(X, y, 2, rng=rng), X, y)
+    assert 1.3 < net.lipschitz().upper / bit_certificate(y, net(X), net.bits, 200) < 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=0), "rng = 0"),
+        (
+            lambda: anneal_signs(np.ones((2, 2)), np.ones(3), 1, rng=np.random.default_rng(0)),
+            "y has 3 entries",
+        ),
+        (
+            lambda: anneal_signs(
+                np.ones((2, 2)), np.ones(2), 1, rng=np.random.default_rng(0), sweeps=1
+            ),
+            "sweeps = 1",
+        ),
+        (
+            lambda: improve_signs(
+                FewBitNet(np.array([[1, 3]]), (-3, -1, 1, 3)), np.ones((2, 2)), np.ones(2)
+            ),
+            "activation 'abs' and the alphabet",
+        ),
+    ],
+)
+def test_bad_arguments_of_the_search_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

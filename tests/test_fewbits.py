@@ -1,10 +1,13 @@
-"""Oracles: numerical search for the best quantiser, all sign patterns of small nets, closed forms, the free energy of spin glasses."""
+"""Oracles: the best quantiser by integration, all sign patterns of small nets, closed forms."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
@@ -13,9 +16,7 @@ from lawrob_utils import data
 from lawrob_utils.fewbits import (
     STEPS,
     FewBitNet,
-    anneal_signs,
     fit_few_bits,
-    improve_signs,
     levels,
     quantize,
     rounded,
@@ -167,44 +168,6 @@ def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_rat
         net.fitted(X, -y)
 
 
-def test_annealing_reaches_the_ground_state_of_one_neuron_up_to_some_percent():
-    """Σ(y−ȳ)|⟨q,x⟩|/√(nd) is at most about √(1/π)·√2·0.7632 = 0.609 (the Sherrington–Kirkpatrick model), a little more for finite d."""
-    rng = np.random.default_rng(4)
-    X, y = data.sphere(3000, 150, rng), data.random_signs(3000, rng)
-    net = improve_signs(anneal_signs(X, y, 1, rng=rng, skip=False), X, y)
-    reached = (y - y.mean()) @ np.abs(X @ net.codes[0]) / math.sqrt(3000 * 150)
-    assert 0.54 < reached < 0.68
-
-
-def test_annealed_rows_are_nearly_orthogonal_and_the_linear_neuron_is_the_best_sign_vector():
-    rng = np.random.default_rng(5)
-    X, y = data.sphere(1000, 100, rng), data.random_signs(1000, rng)
-    net = anneal_signs(X, y, 4, rng=rng)
-    overlaps = net.codes @ net.codes.T / 100 - np.eye(4)
-    assert np.abs(overlaps).max() < 0.3
-    np.testing.assert_array_equal(net.skip, np.where(X.T @ (y - y.mean()) >= 0, 1, -1))
-
-
-def test_flips_of_single_signs_raise_what_the_certificate_needs():
-    rng = np.random.default_rng(6)
-    X, y = data.sphere(600, 60, rng), data.random_signs(600, rng)
-    net = anneal_signs(X, y, 3, rng=rng, sweeps=20)
-    better = improve_signs(net, X, y)
-
-    def merit(f):
-        return bit_certificate(y, f(X), 240, 60) / f.lipschitz().upper
-
-    assert merit(better) >= merit(net)
-    assert (better.skip == net.skip).all()
-
-
-def test_nonlinear_one_bit_net_comes_within_a_factor_two_of_its_certificate():
-    rng = np.random.default_rng(7)
-    X, y = data.sphere(2000, 200, rng), data.random_signs(2000, rng)
-    net = improve_signs(anneal_signs(X, y, 2, rng=rng), X, y)
-    assert 1.3 < net.lipschitz().upper / bit_certificate(y, net(X), net.bits, 200) < 2
-
-
 @pytest.mark.parametrize("activation", ["relu", "abs"])
 def test_training_through_the_rounding_beats_rounding_of_random_weights(activation):
     pytest.importorskip("torch")
@@ -282,27 +245,19 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
         (lambda: FewBitNet(np.array([[2]]), (-1, 1)), "codes contains 2"),
         (lambda: FewBitNet(np.array([[1.0]]), (-1, 1)), "codes has dtype float64"),
         (lambda: FewBitNet(np.array([1]), (-1, 1)), r"codes has shape \(1,\)"),
+        (lambda: FewBitNet(np.array([[1]]), "±1"), "alphabet is not an array of real numbers"),
+        (lambda: FewBitNet(np.array([[1]]), (1.0, -1.0)), "alphabet has dtype float64"),
+        (lambda: FewBitNet(np.array([[1]]), (-1, 1), scale="1"), "scale = '1'"),
+        (lambda: rounded(_net(0), 2), "net is a FewBitNet; a TwoLayer is needed"),
+        (lambda: levels(9), "bits = 9; 1 to 8 bits"),
+        (lambda: quantize("1.0", 1), "w is not an array of real numbers"),
+        (lambda: _net(0)(np.ones((2, 4))), "X has 4 columns; 5 are needed"),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), "tanh"), "activation = 'tanh'"),
         (
             lambda: FewBitNet(np.array([[1]]), (-1, 1), skip=np.array([1, 1])),
             r"skip has shape \(2,\)",
         ),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), scale=-1.0), "scale = -1.0"),
-        (lambda: anneal_signs(np.ones((2, 2)), np.ones(2), 1, rng=0), "rng = 0"),
-        (
-            lambda: anneal_signs(np.ones((2, 2)), np.ones(3), 1, rng=np.random.default_rng(0)),
-            "y has 3 entries",
-        ),
-        (
-            lambda: anneal_signs(
-                np.ones((2, 2)), np.ones(2), 1, rng=np.random.default_rng(0), sweeps=1
-            ),
-            "sweeps = 1",
-        ),
-        (
-            lambda: improve_signs(_net(0), np.ones((2, 5)), np.ones(2)),
-            "activation 'abs' and the alphabet",
-        ),
     ],
 )
 def test_bad_arguments_are_named(call, message):
@@ -310,13 +265,55 @@ def test_bad_arguments_are_named(call, message):
         call()
 
 
+NOT_NUMBERS = ["0.5", None, [[1.0], [1.0, 2.0]], {"0.weight": np.ones(3)}, [np.nan, 1.0], 1 + 2j]
+
+
+@pytest.mark.parametrize("wrong", NOT_NUMBERS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "argument",
+    ["X", "y", "k", "rng", "bits", "activation", "prune", "smooth", "radius", "steps", "lr"],
+)
+def test_training_names_what_is_no_number(argument, wrong):
+    pytest.importorskip("torch")
+    given = {"X": np.eye(2), "y": np.array([1.0, -1.0]), "k": 1, "rng": np.random.default_rng(0)}
+    with pytest.raises(ValueError, match=rf"\b{argument}\b"):
+        fit_few_bits(**{**given, argument: wrong})
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    codes=arrays(
+        np.int64, st.lists(st.integers(0, 3), max_size=3).map(tuple), elements=st.integers(-3, 3)
+    ),
+    skip=arrays(
+        np.int64, st.lists(st.integers(0, 3), max_size=2).map(tuple), elements=st.integers(-3, 3)
+    ),
+    scale=st.floats(),
+)
+def test_integers_of_any_shape_make_a_net_or_a_message(codes, skip, scale):
+    fits = codes.ndim == 2 and codes.size > 0 and skip.shape == codes.shape[1:]
+    fits &= (
+        bool(np.isin(codes, (-1, 1)).all() and np.isin(skip, (-1, 1)).all()) and 0 < scale < np.inf
+    )
+    try:
+        net = FewBitNet(codes, (-1, 1), skip=skip, scale=scale)
+    except ValueError as error:
+        assert not fits and str(error).startswith(("codes", "skip", "scale"))
+    else:
+        assert fits and net.bits == net.n_parameters == codes.size + skip.size
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"bits": 0}, "bits = 0"), ({"bits": 9}, "bits = 9"), ({"prune": 1.0}, "prune = 1")],
+    [
+        ({"bits": 0}, "bits = 0"),
+        ({"bits": 9}, "bits = 9"),
+        ({"prune": 1.0}, "prune = 1"),
+        ({"radius": 0.1, "y": [2.0, -1.0]}, r"y\[0\] = 2"),
+    ],
 )
 def test_training_names_bad_settings(change, message):
     pytest.importorskip("torch")
     with pytest.raises(ValueError, match=message):
-        fit_few_bits(
-            np.ones((2, 2)), np.array([1.0, -1.0]), 1, rng=np.random.default_rng(0), **change
-        )
+        given = {"X": np.ones((2, 2)), "y": np.array([1.0, -1.0]), "k": 1, **change}
+        fit_few_bits(rng=np.random.default_rng(0), **given)

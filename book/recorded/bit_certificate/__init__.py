@@ -26,9 +26,7 @@ from lawrob_utils import data
 from lawrob_utils.fewbits import (
     Activation,
     FewBitNet,
-    anneal_signs,
     fit_few_bits,
-    improve_signs,
     levels,
     quantize,
     rounded,
@@ -38,6 +36,8 @@ from lawrob_utils.lipschitz import Bracket
 from lawrob_utils.memorizers import Bumps
 from lawrob_utils.networks import fit_two_layer
 from lawrob_utils.records import Record
+
+from .annealing import anneal_signs, improve_signs
 
 SEED = 20210526
 DELTA = 0.01

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lawrob_utils import _validate as check
-from lawrob_utils.fewbits import STEPS, quantize
+from lawrob_utils.fewbits import quantize
 from lawrob_utils.lipschitz import sdp_certificate
 
 if TYPE_CHECKING:
@@ -371,12 +371,7 @@ def fit_robustly(
 
 def _rounded(W, bits):
     """The b-bit codes of the rows of W, each divided by its norm; torch."""
-    from lawrob_utils._torch import torch
-
-    top = 2**bits - 1
-    Q = (
-        2 * torch.floor(W / (STEPS[bits] * W.square().mean(dim=1, keepdim=True).sqrt())) + 1
-    ).clamp_(-top, top)
+    Q = quantize(W, bits, by_row=True)
     return Q / Q.norm(dim=1, keepdim=True)
 
 
