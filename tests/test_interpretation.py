@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lawrob_utils import data, dimension
+from lawrob_utils.isoperimetry import distance_to_points
 from lawrob_utils.recorded import mnist_isoperimetry as record
 
 LAMBDAS = np.concatenate([s * np.geomspace(1e-3, 80, 2000) for s in (-1, 1)])
@@ -44,7 +45,7 @@ def test_curve_has_equal_eigenvalues_and_its_halves_are_as_far_apart_as_the_proo
     assert np.linalg.eigvalsh(np.cov(X.T, bias=True)) == pytest.approx(
         np.full(2 * m, 1 / (2 * m)), rel=1e-9
     )
-    f = dimension.distance_to_set(X[t <= np.pi])(X)
+    f = distance_to_points(X[t <= np.pi])(X)
     inside = (t > np.pi + h) & (t < 2 * np.pi - h)
     assert (f[inside] ** 2 >= 2 - 1 / (m * np.sin(h / 2))).all()
     assert 1 / f.var() < 1 / (0.5 * (0.5 - h / np.pi) * (2 - 1 / (m * np.sin(h / 2))))
@@ -236,7 +237,7 @@ def test_effective_dimension_is_below_the_stable_rank_everywhere(table):
                 for r in record.select(table, what="dimension", set=name, part=part, law="data")
                 if r["n"] > 100 and r["points"] in (0, 10_000)
             }
-            d = dimension.effective_dimension(rows["variance"]["value"], K)
+            d = dimension.dimension_of_scale(rows["variance"]["value"], K)
             assert d.value < rows["stable rank"]["value"] + 3 * np.hypot(
                 d.error, rows["stable rank"]["error"]
             )

@@ -21,30 +21,27 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
+from lawrob_utils.bracket import Estimate
 from lawrob_utils.dimension import (
-    Separation,
-    distance_to_set,
     levina_bickel,
     neighbour_distances,
     participation_ratio,
-    separation,
-    signed_distance,
     stable_rank,
     total_variance,
     two_nn,
-    widest_cone,
     widest_linear,
-    widest_net,
 )
 from lawrob_utils.isoperimetry import (
-    Estimate,
     OneLipschitz,
+    distance_to_points,
     mgf_constant,
-    norm_of_part,
     scaled_std,
     tail_constant_at_least,
 )
 from lawrob_utils.records import Record, Row, generator
+
+from .distances import Separation, separation
+from .functions import norm_of_part, signed_distance, widest_cone, widest_net
 
 SEED = 20210526
 SETS = ("digits", "mnist")
@@ -124,7 +121,7 @@ def chosen(function: str, X: Float[ndarray, "n d"], rng: np.random.Generator) ->
         return widest_cone(X)
     along = widest_linear(X)(X)
     if function == "set":
-        return distance_to_set(X[along < np.median(along)])
+        return distance_to_points(X[along < np.median(along)])
     if function == "two sets":
         low, high = np.quantile(along, (1 / 3, 2 / 3))
         return signed_distance(X[along < low], X[along > high])
