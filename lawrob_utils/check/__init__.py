@@ -107,8 +107,8 @@ def _numbers(page: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         if name not in page:
             raise ValueError(f"{name} is none of its numbers ({', '.join(page) or 'it has none'})")
         whole = isinstance(page[name], int)
-        good = isinstance(value, Real) and 0 < value < math.inf and not (whole and value % 1)
-        if not good or isinstance(value, bool):
+        good = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+        if not good or value <= 0 or (whole and value % 1):
             raise ValueError(f"{name} = {value!r} is no positive {'whole ' * whole}number")
     return {name: type(value)(given.get(name, value)) for name, value in page.items()}
 
@@ -246,11 +246,12 @@ def array(answer: Any, shape: tuple[int, ...], what: str = "the answer") -> np.n
     _filled(answer, what, f"an array of shape {shape}")
     try:
         values = np.asarray(answer)
-        values = values.astype(np.float64) if values.dtype.kind in "iuf" else None
+        if values.dtype.kind not in "iuf":
+            raise TypeError
     except Exception:
-        values = None
-    if values is None:
-        raise NotYet(f"I expected an array of numbers for {what}, but got {_kind(answer)}.")
+        refusal = f"I expected an array of numbers for {what}, but got {_kind(answer)}."
+        raise NotYet(refusal) from None
+    values = values.astype(np.float64)
     if values.shape != shape:
         raise NotYet(f"I expected shape {shape} for {what}, but got shape {values.shape}.")
     if not np.isfinite(values).all():
