@@ -22,7 +22,7 @@ student: venv  ## copies of the notebooks with the solutions taken out, in _buil
 	@$(PY) book/_tools/student.py
 
 bench: venv  ## the speed comparisons, as ratios measured in one run
-	@for b in tests/benchmarks/bench_*.py; do $(PY) $$b || exit 1; done
+	@$(PY) tests/benchmarks/run.py
 
 lock: venv  ## resolve requirements.lock anew (needs uv)
 	@sh book/_tools/lock.sh

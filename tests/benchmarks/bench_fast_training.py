@@ -9,6 +9,7 @@ Prints a table and writes _build/benchmarks/fast_training.json.
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402  (after the number of threads is set)
 import torch  # noqa: E402
-from lawrob_utils.recorded.mnist_capacity import standing  # noqa: E402
+from lawrob_utils.recorded.mnist_capacity import convnets, standing  # noqa: E402
 
 from lawrob_utils import data  # noqa: E402
 
@@ -62,6 +63,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=1, help="so many pairs of networks")
     options = parser.parse_args()
+    if not data.mnist_available():
+        print("MNIST is not here (LAWROB_DATA_DIR, or the download of make book)", file=sys.stderr)
+        sys.exit(3)
     quick, seeds = options.quick, options.seeds
     n, epochs = (2000, 1) if quick else (20_000, 8)
     train, test = data.mnist("train"), data.mnist("test")
