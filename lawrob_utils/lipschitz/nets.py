@@ -159,23 +159,22 @@ def gradient_zonotope(
     last = np.where(at >= high, before, before + a)
     first = np.where((at <= low) | (sign == 0), last, before)
     slope_min, slope_max = np.minimum(first, last), np.maximum(first, last)
-    classes = _parallel(D, D[rows, lead])
-    for j, *others in classes:
-        if others:  # all in units of D_j; the order of the switches is exact
-            switches, slope = [(np.inf, 0.0)], 0.0
-            for i in (j, *others):
-                ratio = Fraction(D[i, lead[i]]) / Fraction(D[j, lead[j]])
-                switches.append((Fraction(at[i]) / ratio, a[i] * float(ratio)))
-                slope += before[i] * float(ratio)
-            slopes, begin = [], -np.inf
-            for end, jump in sorted(switches):
-                if begin < end and begin < high[j] and end > low[j]:
-                    slopes.append(slope)
-                slope, begin = slope + jump, end
-            slope_min[j], slope_max[j] = min(slopes), max(slopes)
+    one, classes = _parallel(D, D[rows, lead])
+    for j, members in classes.items():  # all in units of D_j; the order of the switches is exact
+        switches: list[tuple[Fraction | float, float]] = [(np.inf, 0.0)]
+        slope, slopes = 0.0, []
+        begin: Fraction | float = -np.inf
+        for i in members:
+            ratio = Fraction(D[i, lead[i]]) / Fraction(D[j, lead[j]])
+            switches.append((Fraction(at[i]) / ratio, a[i] * float(ratio)))
+            slope += before[i] * float(ratio)
+        for end, jump in sorted(switches):
+            if begin < end and begin < high[j] and end > low[j]:
+                slopes.append(slope)
+            slope, begin = slope + jump, end
+        slope_min[j], slope_max[j] = min(slopes), max(slopes)
     middle, half = 0.5 * slope_min + 0.5 * slope_max, 0.5 * slope_max - 0.5 * slope_min
     half[a * sign < 0] *= -1  # a single neuron has generator ½ a_j w_j: e_j = 1 where it is on
-    one = [j for j, *_ in classes]
     with np.errstate(over="ignore", invalid="ignore"):
         generators = half[one, None] * D[one]
         generators = generators[(generators != 0).any(axis=1)]
@@ -198,22 +197,25 @@ def _range_of_t(D, b, center, radius):
 
 
 def _parallel(D, leading):
-    """Classes of rows that are multiples of one another, exactly; the longest row comes first."""
+    """One row, the longest, of every class of rows that are multiples of one another, exactly; and
+    the members of the classes that have several, by that row."""
     with np.errstate(all="ignore"):
         keys = D / np.where(leading > 0, leading, 1)[:, None]  # rounded alike in multiples
-    alike: dict[bytes, list[list[int]]] = {}
+    if len(np.unique(keys[:, -1])) == len(D):
+        return np.arange(len(D)), {}
+    alike = {}
     for j, key in enumerate(keys):
         found = alike.setdefault(key.tobytes(), [])
-        for members in found if leading[j] > 0 else ():
-            i = members[0]
-            if (D[i] == D[j]).all() or _multiples(D[i], leading[i], D[j], leading[j]):
-                members.append(j)
-                break
-        else:
-            found.append([j])
-    return [sorted(c, key=lambda j: -leading[j]) for found in alike.values() for c in found]
+        home = next((c for c in found if leading[j] > 0 and _multiples(D, c[0], j)), None)
+        found.append([j]) if home is None else home.append(j)
+    classes = [c for found in alike.values() for c in found]
+    longest = [c[0] if len(c) == 1 else max(c, key=leading.__getitem__) for c in classes]
+    return longest, {j: c for j, c in zip(longest, classes, strict=True) if len(c) > 1}
 
 
-def _multiples(u, p, v, q):
-    p, q = Fraction(p), Fraction(q)
-    return all(Fraction(x) * q == Fraction(y) * p for x, y in zip(u, v, strict=True))
+def _multiples(D, i, j):
+    if (D[i] == D[j]).all():
+        return True
+    rows = [[Fraction(x) for x in D[row]] for row in (i, j)]
+    p, q = (next(x for x in row if x) for row in rows)
+    return all(x * q == y * p for x, y in zip(*rows, strict=True))
