@@ -593,13 +593,13 @@ JUDGED = {
     ],
     "robust-3": [
         ("does not fit", lambda X, y, Z: np.zeros(len(Z))),
-        ("one of the two extreme fits", lambda X, y, Z: McShane(X, y)(Z)),
-        ("one of the two extreme fits", lambda X, y, Z: McShane(X, y, side="lower")(Z)),
+        ("one of the two extreme fits", lambda X, y, Z: McShane.fit(X, y)(Z)),
+        ("one of the two extreme fits", lambda X, y, Z: McShane.fit(X, y, side="lower")(Z)),
         ("not the mean", lambda X, y, Z: y[np.linalg.norm(Z[:, None] - X, axis=2).argmin(axis=1)]),
-        ("leaves the room", lambda X, y, Z: McShane(X, y, 2 * McShane(X, y).L)(Z)),
+        ("leaves the room", lambda X, y, Z: McShane.fit(X, y, 2 * McShane.fit(X, y).L)(Z)),
         (
             "label of the nearest",
-            lambda X, y, Z: (3 * McShane(X, y)(Z) + McShane(X, y, side="lower")(Z)) / 4,
+            lambda X, y, Z: (3 * McShane.fit(X, y)(Z) + McShane.fit(X, y, side="lower")(Z)) / 4,
         ),
     ],
     "robust-4": [

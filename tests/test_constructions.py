@@ -4,8 +4,10 @@ Oracles: slopes searched for from outside (pairs of points, finite differences, 
 construction; sums over all sign patterns; chi-square laws; the digits of a number read as a string.
 """
 
+import json
 import math
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +26,6 @@ from lawrob_utils.memorizers import (
     MinNormLinear,
     OneNumber,
     Projected,
-    projected_bumps,
-    projection,
 )
 
 
@@ -34,21 +34,29 @@ def sample(n, d, seed):
     return data.sphere(n, d, rng), data.random_signs(n, rng), rng
 
 
+def projection(d, d_tilde, rng):
+    return data.random_subspace(d, d_tilde, rng).T
+
+
+def projected_bumps(X, y, A):
+    return Projected(Bumps.fit(X @ A.T, y), A)
+
+
 MAKERS = {
-    "bumps": lambda X, y, rng: Bumps(X, y),
-    "overlapping bumps": lambda X, y, rng: Bumps(X, y, radius=0.9 * Bumps(X, y).delta),
+    "bumps": lambda X, y, rng: Bumps.fit(X, y),
+    "overlapping bumps": lambda X, y, rng: Bumps.fit(X, y, radius=0.9 * Bumps.fit(X, y).delta),
     "projected bumps": lambda X, y, rng: projected_bumps(
         X, y, projection(X.shape[1], X.shape[1] // 2, rng)
     ),
-    "Baum, few slabs": lambda X, y, rng: Baum(X, y),
-    "Baum, many slabs": lambda X, y, rng: Baum(X, y, group=2),
-    "Baum, single points": lambda X, y, rng: Baum(X, y, group=1),
+    "Baum, few slabs": lambda X, y, rng: Baum.fit(X, y),
+    "Baum, many slabs": lambda X, y, rng: Baum.fit(X, y, group=2),
+    "Baum, single points": lambda X, y, rng: Baum.fit(X, y, group=1),
     "projected Baum": lambda X, y, rng: (
         A := projection(X.shape[1], 5, rng),
-        Projected(Baum(X @ A.T, y), A),
+        Projected(Baum.fit(X @ A.T, y), A),
     )[1],
-    "min-norm linear": lambda X, y, rng: MinNormLinear(X[:8], y[:8], P=10),
-    "one number": lambda X, y, rng: OneNumber(X, y, bits=12),
+    "min-norm linear": lambda X, y, rng: MinNormLinear.fit(X[:8], y[:8], P=10),
+    "one number": lambda X, y, rng: OneNumber.fit(X, y, bits=12),
 }
 makers = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
@@ -112,7 +120,7 @@ def test_a_search_from_outside_climbs_to_the_lower_bound_and_never_above_the_upp
     f = (
         make(X, y, rng)
         if make is not MAKERS["min-norm linear"]
-        else MinNormLinear(X[:4], y[:4], P=6)
+        else MinNormLinear.fit(X[:4], y[:4], P=6)
     )
     bracket, found = f.lipschitz(), searched_slope(f, X, rng)
     assert found <= bracket.upper * (1 + 1e-4)
@@ -128,7 +136,7 @@ def test_bumps_of_half_the_separation_have_their_exact_constant_on_all_of_space(
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((n, d)), rng.uniform(-1, 1, n)
     r = share * pdist(X).min() / 2
-    f = Bumps(X, y, radius=r)
+    f = Bumps.fit(X, y, radius=r)
     assert f.lipschitz().is_exact and f.lipschitz().lower == pytest.approx(np.abs(y).max() / r)
     assert np.array_equal(f(X), y) and f.n_parameters == n * (d + 1)
     a, b = 3 * rng.standard_normal((300, d)), 3 * rng.standard_normal((300, d))
@@ -142,7 +150,7 @@ def test_bumps_are_optimal_when_the_closest_pair_has_different_signs():
     y = np.ones(40)
     D = cdist(X, X) + 9 * np.eye(40)
     y[np.unravel_index(D.argmin(), D.shape)[0]] = -1
-    assert Bumps(X, y).lipschitz().lower == pytest.approx(data_lipschitz(X, y).value)
+    assert Bumps.fit(X, y).lipschitz().lower == pytest.approx(data_lipschitz(X, y).value)
 
 
 def test_bumps_of_the_full_separation_fit_too_but_are_steep_at_the_centre_of_the_sphere():
@@ -155,46 +163,52 @@ def test_bumps_of_the_full_separation_fit_too_but_are_steep_at_the_centre_of_the
         for _ in range(200):
             y = data.random_signs(n, rng)
             slopes.append(np.linalg.norm(y @ X) / r)
-        f = Bumps(X, y, radius=r)
+        f = Bumps.fit(X, y, radius=r)
         assert np.allclose(f(X), y, atol=1e-9)
         assert f._slope_at(np.zeros(300)) == pytest.approx(slopes[-1])
         assert np.mean(np.square(slopes)) * r**2 / n == pytest.approx(1, abs=0.02)
-        assert f.lipschitz().lower > 0.7 * np.sqrt(n) / r > 5 > Bumps(X, y).lipschitz().upper
+        assert f.lipschitz().lower > 0.7 * np.sqrt(n) / r > 5 > Bumps.fit(X, y).lipschitz().upper
 
 
 def test_memory_of_bumps_is_blockwise_and_the_blocks_agree():
     X, y, rng = sample(700, 3, 2)
-    f, Z = Bumps(X, y), rng.standard_normal((20_000, 3))
+    f, Z = Bumps.fit(X, y), rng.standard_normal((20_000, 3))
     assert np.allclose(f(Z), np.concatenate([f(part) for part in np.array_split(Z, 7)]), atol=1e-12)
 
 
-@pytest.mark.parametrize("keep", [0.2, 0.6, 0.9])
-def test_partial_bumps_keep_the_fraction_asked_for_and_move_the_rest_out_of_the_way(keep):
+@pytest.fixture(scope="module")
+def spread_out():
+    """The function of chapter 4 that says which points partial bumps keep."""
+    chapter = Path(__file__).resolve().parents[1] / "notebooks/04-size-vs-robustness.ipynb"
+    cells = json.loads(chapter.read_text("utf-8"))["cells"]
+    space = {"np": np, "cdist": cdist}
+    exec("".join(next(c["source"] for c in cells if c["id"] == "size-spread-out")), space)
+    return space["spread_out"]
+
+
+def test_partial_bumps_move_what_they_do_not_fit_out_of_the_way(spread_out):
     X, y, rng = sample(200, 60, 3)
     A = projection(60, 6, rng)
-    hard, partial = projected_bumps(X, y, A), projected_bumps(X, y, A, keep=keep)
-    kept = partial.inner.kept
-    assert len(kept) == math.ceil(keep * 200) and partial.n_parameters == len(kept) * 7
-    assert np.allclose(partial(X[kept]), y[kept])
-    assert (
-        partial.inner.delta == pytest.approx(pdist((X @ A.T)[kept]).min())
-        and partial.inner.delta > hard.inner.delta
-    )
-    assert ((partial(X) - y) ** 2).mean() < 2 * (1 - keep)
-    assert partial.lipschitz().is_exact and partial.lipschitz().upper < hard.lipschitz().lower
+    Z, hard = X @ A.T, projected_bumps(X, y, A)
+    for m in (40, 120, 180):
+        kept = spread_out(Z, m)
+        partial = Projected(Bumps.fit(Z[kept], y[kept]), A)
+        assert len(set(kept)) == m and partial.n_parameters == m * 7
+        assert np.allclose(partial(X[kept]), y[kept])
+        assert ((partial(X) - y) ** 2).mean() < 2 * (1 - m / 200)
+        assert partial.lipschitz().is_exact and partial.lipschitz().upper < hard.lipschitz().lower
 
 
-def test_dropping_the_closer_of_the_two_closest_gives_the_set_found_by_hand():
+def test_dropping_the_closer_of_the_two_closest_gives_the_set_found_by_hand(spread_out):
     # 0 and 0.1 are closest: 0.1 goes, it is the one nearer to another point (0.3); then 0.3 (0 and 1 are 0.3, 0.7 away)
     X = np.array([[0.0], [0.1], [0.3], [1.0], [3.0]])
-    assert Bumps(X, np.ones(5), keep=0.8).kept.tolist() == [0, 2, 3, 4]
-    assert Bumps(X, np.ones(5), keep=0.6).kept.tolist() == [0, 3, 4]
-    assert Bumps(X, np.ones(5), keep=0.01).kept.size == 2
+    assert spread_out(X, 4).tolist() == [0, 2, 3, 4]
+    assert spread_out(X, 3).tolist() == [0, 3, 4]
 
 
 @settings(deadline=None, max_examples=30)
 @given(d=st.integers(1, 12), data_=st.data())
-def test_projection_has_orthonormal_rows_and_keeps_the_constant(d, data_):
+def test_a_projection_keeps_the_constant(d, data_):
     d_tilde = data_.draw(st.integers(1, d))
     rng = np.random.default_rng(data_.draw(st.integers(0, 10**6)))
     A = projection(d, d_tilde, rng)
@@ -218,7 +232,7 @@ def test_squared_length_after_a_random_projection_is_d_tilde_over_d_on_average()
 @pytest.mark.parametrize("n, d, group", [(60, 10, None), (60, 10, 5), (61, 7, 3), (40, 30, None)])
 def test_baum_needs_about_one_slab_for_every_group_of_the_rarer_label(n, d, group):
     X, y, _ = sample(n, d, 6)
-    f = Baum(X, y, group)
+    f = Baum.fit(X, y, group)
     rare = min((y > 0).sum(), (y < 0).sum())
     assert len(f.w) == math.ceil(rare / (group or d))
     assert f.n_parameters == len(f.w) * (d + 1) + 1
@@ -226,7 +240,7 @@ def test_baum_needs_about_one_slab_for_every_group_of_the_rarer_label(n, d, grou
 
 def test_baum_constant_is_the_steepest_of_all_sign_patterns():
     X, y, rng = sample(80, 20, 7)
-    f = Baum(X, y, group=5)
+    f = Baum.fit(X, y, group=5)
     V = 2 * f.U / f.w[:, None]
     best = max(np.linalg.norm(np.array(s) @ V) for s in product((-1, 0, 1), repeat=len(V)))
     assert f.lipschitz().is_exact and f.lipschitz().lower == pytest.approx(best)
@@ -241,7 +255,7 @@ def test_baum_constant_is_the_steepest_of_all_sign_patterns():
 @pytest.mark.parametrize("seed", range(5))
 def test_baum_bracket_with_more_slabs_than_dimensions_holds_and_is_tight(seed):
     X, y, _ = sample(80, 6, seed)
-    f = Baum(X, y, group=2)
+    f = Baum.fit(X, y, group=2)
     V, bracket = 2 * f.U / f.w[:, None], f.lipschitz()
     assert len(V) > 12 and not bracket.is_exact and bracket.ratio < 1.3
     rng = np.random.default_rng(seed)
@@ -252,7 +266,7 @@ def test_baum_bracket_with_more_slabs_than_dimensions_holds_and_is_tight(seed):
 
 def test_baum_with_equal_labels_is_a_constant():
     X, _, _ = sample(9, 3, 8)
-    f = Baum(X, -np.ones(9))
+    f = Baum.fit(X, -np.ones(9))
     assert f.n_parameters == 1 and f.lipschitz().upper == 0 and (f(5 * X) == -1).all()
 
 
@@ -261,13 +275,13 @@ def test_squared_norm_of_the_shortest_linear_fit_is_chi_square_distributed():
     draws = []
     for _ in range(1500):
         X, y = data.gaussian(n, d, rng), data.random_signs(n, rng)
-        draws.append(n * d / MinNormLinear(X, y, P).lipschitz().lower ** 2)
+        draws.append(n * d / MinNormLinear.fit(X, y, P).lipschitz().lower ** 2)
     assert stats.kstest(draws, stats.chi2(P - n + 1).cdf).pvalue > 0.001
 
 
 def test_min_norm_linear_is_the_shortest_among_the_fits():
     X, y, rng = sample(10, 30, 10)
-    f = MinNormLinear(X, y, P=20)
+    f = MinNormLinear.fit(X, y, P=20)
     null = np.linalg.svd(X[:, :20])[2][10:]
     for _ in range(20):
         other = f.w + 0.1 * rng.standard_normal(10) @ null
@@ -277,7 +291,7 @@ def test_min_norm_linear_is_the_shortest_among_the_fits():
 
 def test_least_squares_leaves_a_residual_orthogonal_to_its_coordinates():
     X, y, _ = sample(50, 12, 11)
-    f = LeastSquares(X, y, P=7)
+    f = LeastSquares.fit(X, y, P=7)
     assert np.allclose((f(X) - y) @ X[:, :7], 0, atol=1e-10)
     assert f.lipschitz().lower == pytest.approx(np.linalg.norm(f.w)) and f.n_parameters == 7
 
@@ -290,7 +304,7 @@ def test_one_number_holds_all_labels_in_its_digits(n, d, bits, seed):
     rng = np.random.default_rng(seed)
     X, y = rng.uniform(-1, 1, (n, d)), data.random_signs(n, rng)
     assume(pdist(X).min() > 4.01 * math.sqrt(d) / (2**bits - 1))
-    f = OneNumber(X, y, bits)
+    f = OneNumber.fit(X, y, bits)
     assert f.n_parameters == 1 and f.n_bits == n * (d * bits + 1) and 0 <= f.number < 2**f.n_bits
     digits = f"{f.number:0{f.n_bits}b}"
     assert [1.0 if c == "1" else -1.0 for c in digits[-n:]] == y.tolist()
@@ -302,24 +316,24 @@ def test_one_number_holds_all_labels_in_its_digits(n, d, bits, seed):
 def test_the_number_of_bits_that_the_refusal_names_is_enough():
     X, y, _ = sample(30, 10, 12)
     with pytest.raises(ValueError, match=r"bits = \d+ are enough") as refusal:
-        OneNumber(X, y, bits=2)
+        OneNumber.fit(X, y, bits=2)
     enough = int(str(refusal.value).split("bits = ")[-1].split()[0])
-    assert np.array_equal(OneNumber(X, y, bits=enough)(X), y)
+    assert np.array_equal(OneNumber.fit(X, y, bits=enough)(X), y)
 
 
 def test_flipping_the_last_digit_of_the_number_flips_the_last_label_and_so_J_is_huge():
     X, y, _ = sample(10, 5, 13)
-    f, flipped = OneNumber(X, y, bits=10), y.copy()
+    f, flipped = OneNumber.fit(X, y, bits=10), y.copy()
     flipped[-1] *= -1
-    g = OneNumber(X, flipped, bits=10)
+    g = OneNumber.fit(X, flipped, bits=10)
     assert abs(f.number - g.number) == 1
-    assert np.abs(f(X) - g(X)).max() == 2 and f.log2_J == f.n_bits + 1
+    assert np.abs(f(X) - g(X)).max() == 2
 
 
 def test_with_many_bits_one_number_is_as_robust_as_bumps():
     X, y, _ = sample(20, 10, 14)
-    assert OneNumber(X, y, bits=40).lipschitz().lower == pytest.approx(
-        Bumps(X, y).lipschitz().lower, rel=1e-9
+    assert OneNumber.fit(X, y, bits=40).lipschitz().lower == pytest.approx(
+        Bumps.fit(X, y).lipschitz().lower, rel=1e-9
     )
 
 
@@ -329,53 +343,54 @@ X3, Y3 = np.eye(3), np.array([1.0, -1.0, 1.0])
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: Bumps(X3[[0, 0, 1]], np.ones(3)), r"X\[0\] and X\[1\] are the same point"),
-        (lambda: Bumps(X3, Y3, radius=1.5), "radius = 1.5 exceeds the smallest distance 1.41"),
-        (lambda: Bumps(X3, Y3, radius=0.0), "radius = 0.0"),
-        (lambda: Bumps(X3, Y3, keep=0.0), "keep = 0.0"),
-        (lambda: Bumps(X3, Y3, keep=1.5), r"keep = 1.5; a fraction in \(0, 1\]"),
-        (lambda: Bumps(X3, Y3[:2]), "y has 2 entries; 3 are needed"),
-        (lambda: Bumps(X3[:1], Y3[:1]), "at least 2 are needed"),
-        (lambda: Bumps(X3, [1.0, np.inf, 0.0]), r"y\[1\] = inf"),
-        (
-            lambda: projection(5, 0, np.random.default_rng(0)),
-            "d_tilde = 0; an integer of at least 1",
-        ),
-        (lambda: projection(5, 6, np.random.default_rng(0)), "d_tilde = 6 exceeds d = 5"),
-        (lambda: projection(5, 2, 0), "rng = 0"),
-        (lambda: projected_bumps(X3, Y3, np.ones((1, 3))), "rows are not orthonormal"),
-        (
-            lambda: projected_bumps(X3, Y3, np.eye(3)[2:]),
-            "are the same point.*project to more coordinates",
-        ),
+        (lambda: Bumps.fit(X3[[0, 0, 1]], np.ones(3)), r"X\[0\] and X\[1\] are the same point"),
+        (lambda: Bumps.fit(X3, Y3, radius=1.5), "radius = 1.5 exceeds 1.41.* would not fit"),
+        (lambda: Bumps.fit(X3, Y3, radius=0.0), "radius = 0.0"),
+        (lambda: Bumps.fit(X3, Y3[:2]), "y has 2 entries; 3 are needed"),
+        (lambda: Bumps.fit(X3[:1], Y3[:1]), "at least 2 are needed"),
+        (lambda: Bumps.fit(X3, [1.0, np.inf, 0.0]), r"y\[1\] = inf"),
+        (lambda: projected_bumps(X3, Y3, np.array([[1.0, 2.0, 3.0]])), "rows are not orthonormal"),
+        (lambda: projected_bumps(X3, Y3, np.eye(3)[2:]), "are the same point"),
+        (lambda: Bumps(X3, Y3, -1.0), "radius = -1.0"),
+        (lambda: Bumps(X3, Y3[:2], 0.1), "y has 2 entries; 3 are needed"),
+        (lambda: Baum(X3, [1.0, 0.0, 1.0], 1.0), r"w\[1\] = 0; half-widths above 0"),
+        (lambda: Baum(X3, [1.0, 1.0], 1.0), "w has 2 entries; 3 are needed"),
+        (lambda: Baum(X3, np.ones(3), 0.5), r"b\[0\] = 0.5"),
+        (lambda: LeastSquares(np.ones(3), 2), "d = 2; an integer of at least 3"),
+        (lambda: MinNormLinear([], 2), "w has shape"),
+        (lambda: OneNumber(2**8, 2, 1, 3), "number"),
+        (lambda: OneNumber(0, 2, 1, 3), "bits = 3"),
+        (lambda: OneNumber(-1, 2, 1, 3), "number = -1"),
         (lambda: Projected(Y3, np.eye(3)), "is no memorizer"),
-        (lambda: Baum(X3, [1.0, 0.5, -1.0]), r"y\[1\] = 0.5; .*\+1 or -1"),
-        (lambda: Baum(X3, Y3, group=0), "group = 0"),
-        (lambda: Baum(X3, Y3, group=4), "group = 4 exceeds d = 3"),
+        (lambda: Baum.fit(X3, [1.0, 0.5, -1.0]), r"y\[1\] = 0.5; .*\+1 or -1"),
+        (lambda: Baum.fit(X3, Y3, group=0), "group = 0"),
+        (lambda: Baum.fit(X3, Y3, group=4), "group = 4 exceeds d = 3"),
         (
-            lambda: Baum(np.vstack([X3, X3.mean(axis=0)]), [-1.0, -1, -1, 1], group=3),
-            r"X\[0\] lies in it up to rounding",
+            lambda: Baum.fit(np.vstack([X3, X3.mean(axis=0)]), [-1.0, -1, -1, 1], group=3),
+            r"X\[0\] lies in the slab",
         ),
         (
-            lambda: Baum(
+            lambda: Baum.fit(
                 np.array([[1.0, 0], [0, 1], [0.5, 0.5], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]
             ),
-            r"X\[2\] lies in the hyperplane",
+            r"X\[2\] lies in the slab",
         ),
         (
-            lambda: Baum(np.array([[1.0, 0], [2, 0], [0, 3], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]),
+            lambda: Baum.fit(
+                np.array([[1.0, 0], [2, 0], [0, 3], [3, 3], [4, 5]]), [-1.0, -1, 1, 1, 1]
+            ),
             "no hyperplane away from 0",
         ),
-        (lambda: MinNormLinear(X3, Y3, P=2), "P = 2 is below n = 3"),
-        (lambda: MinNormLinear(X3, Y3, P=4), "P = 4 exceeds d = 3"),
-        (lambda: MinNormLinear(X3[[0, 0]], Y3[:2], P=3), "no linear function .* fits"),
-        (lambda: LeastSquares(X3[:2], Y3[:2], P=3), "P = 3 exceeds n = 2"),
-        (lambda: LeastSquares(X3, Y3, P=0), "P = 0"),
-        (lambda: OneNumber(2 * X3, Y3), r"entries in \[-1, 1\]"),
-        (lambda: OneNumber(X3, Y3 / 2), r"\+1 or -1"),
-        (lambda: OneNumber(X3, Y3, bits=0), "bits = 0"),
-        (lambda: OneNumber(X3, Y3, bits=60), "bits = 60; at most 52"),
-        (lambda: OneNumber(X3[[0, 0]], Y3[:2]), "two points are the same"),
+        (lambda: MinNormLinear.fit(X3, Y3, P=2), "P = 2; MinNormLinear needs 3 to 3"),
+        (lambda: MinNormLinear.fit(X3, Y3, P=4), "P = 4; MinNormLinear needs 3 to 3"),
+        (lambda: MinNormLinear.fit(X3[[0, 0]], Y3[:2], P=3), "no linear function .* fits"),
+        (lambda: LeastSquares.fit(X3[:2], Y3[:2], P=3), "P = 3; LeastSquares needs 1 to 2"),
+        (lambda: LeastSquares.fit(X3, Y3, P=0), "P = 0"),
+        (lambda: OneNumber.fit(2 * X3, Y3), r"entries in \[-1, 1\]"),
+        (lambda: OneNumber.fit(X3, Y3 / 2), r"\+1 or -1"),
+        (lambda: OneNumber.fit(X3, Y3, bits=0), "bits = 0"),
+        (lambda: OneNumber.fit(X3, Y3, bits=60), "bits = 60.*at most 52 bits"),
+        (lambda: OneNumber.fit(X3[[0, 0]], Y3[:2]), "two points are the same"),
     ],
 )
 def test_bad_arguments_are_named_with_what_is_allowed(make, message):

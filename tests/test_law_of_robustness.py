@@ -95,7 +95,7 @@ def test_mean_square_slope_of_least_squares_is_that_of_an_inverse_wishart_matrix
     found = []
     for _ in range(3000):
         X, y = data.gaussian(n, d, rng), sigma * data.random_signs(n, rng)
-        found.append(LeastSquares(X, y, P).lipschitz().lower ** 2)
+        found.append(LeastSquares.fit(X, y, P).lipschitz().lower ** 2)
     exact = sigma**2 * np.trace(stats.invwishart(df=n, scale=d * np.eye(P)).mean())
     assert exact == pytest.approx(sigma**2 * d * P / (n - P - 1))
     assert abs(np.mean(found) - exact) < 4 * np.std(found) / math.sqrt(len(found))
@@ -114,7 +114,7 @@ def test_least_squares_is_on_the_scale_eps_over_sigma_for_small_and_for_uneven_n
                 level or (lambda X, edge=edge: 1.0 * (X[:, -1] >= edge)),
                 rng,
             )
-            f = LeastSquares(X, s.y, P)
+            f = LeastSquares.fit(X, s.y, P)
             eps = np.mean(s.y**2) - np.mean((f(X) - s.y) ** 2)
             ratios.append(
                 f.lipschitz().lower / law_curve(n, d, P, sigma=math.sqrt(s.sigma2), eps=eps)
@@ -132,7 +132,7 @@ def test_bumps_after_a_projection_to_many_coordinates_are_within_twice_the_scale
     m = math.ceil(16 * math.log(n**2 / (2 * eta)))
     failed = 0
     for _ in range(40):
-        f = Bumps(data.gaussian(n, d, rng)[:, :m], data.random_signs(n, rng))
+        f = Bumps.fit(data.gaussian(n, d, rng)[:, :m], data.random_signs(n, rng))
         failed += f.lipschitz().lower > 2 * math.sqrt(1 + 1 / m) * law_curve(n, d, f.n_parameters)
     assert m <= d and failed <= 0.2 * 40
 

@@ -25,7 +25,7 @@ def noisy_sphere(n, d, seed):
 def test_mcshane_fits_every_label_and_is_lipschitz_everywhere(side, n, d, seed, factor):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((n, d)), rng.uniform(-1, 1, n)
-    f = McShane(X, y, L=factor * data_lipschitz(X, y).value, side=side)
+    f = McShane.fit(X, y, L=factor * data_lipschitz(X, y).value, side=side)
     assert np.allclose(f(X), y, rtol=0, atol=1e-12)
     a, b = 3 * rng.standard_normal((200, d)), 3 * rng.standard_normal((200, d))
     assert (np.abs(f(a) - f(b)) <= f.L * np.linalg.norm(a - b, axis=1) + 1e-9).all()
@@ -34,7 +34,7 @@ def test_mcshane_fits_every_label_and_is_lipschitz_everywhere(side, n, d, seed, 
 @sides
 def test_default_constant_is_the_optimum_and_the_bracket_is_exact(side):
     X, y, _ = noisy_sphere(300, 12, 0)
-    f = McShane(X, y, side=side)
+    f = McShane.fit(X, y, side=side)
     assert f.lipschitz().is_exact
     assert f.lipschitz().lower == data_lipschitz(X, y).value
     i, j = f.steepest.i, f.steepest.j
@@ -45,7 +45,7 @@ def test_default_constant_is_the_optimum_and_the_bracket_is_exact(side):
 @sides
 def test_a_larger_constant_is_attained_next_to_a_data_point(side):
     X, y, rng = noisy_sphere(50, 5, 1)
-    f = McShane(X, y, L=2 * data_lipschitz(X, y).value, side=side)
+    f = McShane.fit(X, y, L=2 * data_lipschitz(X, y).value, side=side)
     near = X[:1] + 1e-6 * data.sphere(1, 5, rng)
     slope = abs(f(near)[0] - y[0]) / np.linalg.norm(near - X[0])
     assert slope == pytest.approx(f.lipschitz().lower, rel=1e-6)
@@ -56,21 +56,21 @@ def test_every_lipschitz_fit_lies_between_the_two_sides():
     probes = 2 * data.gaussian(500, 4, rng)
     L = 2 * data_lipschitz(X, y).value
     upper, lower = (
-        McShane(X, y, L, "upper")(probes),
-        McShane(X, y, L, "lower")(probes),
+        McShane.fit(X, y, L, "upper")(probes),
+        McShane.fit(X, y, L, "lower")(probes),
     )
-    tight = McShane(X, y)(probes)  # L/2-Lipschitz, hence also an L-Lipschitz fit
+    tight = McShane.fit(X, y)(probes)  # L/2-Lipschitz, hence also an L-Lipschitz fit
     assert (lower <= tight + 1e-12).all() and (tight <= upper + 1e-12).all()
 
 
 def test_mcshane_counts_the_data_it_stores():
     X, y, _ = noisy_sphere(20, 7, 3)
-    assert McShane(X, y).n_parameters == 20 * (7 + 1)
+    assert McShane.fit(X, y).n_parameters == 20 * (7 + 1)
 
 
 def test_mcshane_is_a_memorizer_and_cannot_be_changed():
     X, y, _ = noisy_sphere(20, 7, 3)
-    f = McShane(X, y)
+    f = McShane.fit(X, y)
     assert isinstance(f, Memorizer)
     X[0] += 1  # the caller's array is not the memorizer's
     assert np.allclose(f(f.X), y, rtol=0, atol=1e-12)
@@ -82,7 +82,7 @@ def test_mcshane_is_a_memorizer_and_cannot_be_changed():
 
 def test_constant_labels_have_the_constant_memorizer():
     X, _, rng = noisy_sphere(20, 7, 3)
-    f = McShane(X, np.full(20, 0.5))
+    f = McShane.fit(X, np.full(20, 0.5))
     assert f.lipschitz().upper == 0 and (f(data.sphere(9, 7, rng)) == 0.5).all()
 
 
@@ -91,7 +91,7 @@ def test_too_small_a_constant_is_refused_with_the_pair_that_forbids_it():
     with pytest.raises(
         ValueError, match=r"L = 0.1 is below L\* = .* between the points \d+ and \d+.*take L >= L\*"
     ):
-        McShane(X, y, L=0.1)
+        McShane.fit(X, y, L=0.1)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_too_small_a_constant_is_refused_with_the_pair_that_forbids_it():
 )
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        McShane(*arguments)
+        McShane.fit(*arguments)
 
 
 def test_points_of_another_dimension_are_refused():
     with pytest.raises(ValueError, match="X has 2 columns; 3 are needed"):
-        McShane(np.eye(3), np.zeros(3))(np.eye(2))
+        McShane.fit(np.eye(3), np.zeros(3))(np.eye(2))

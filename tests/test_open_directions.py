@@ -55,7 +55,7 @@ def test_mean_slope_of_tents_is_what_a_simulation_finds_and_below_the_bound():
     rng, d, n = np.random.default_rng(1), 5, 12
     X = data.sphere(n, d, rng)
     r = min_separation(X).value / 2
-    f = Bumps(X, data.random_signs(n, rng))
+    f = Bumps.fit(X, data.random_signs(n, rng))
     Z = data.sphere(100_000, d, rng)
     inside = np.abs(f(Z)) > 0
     for q in (1.0, 2.0, 3.5):

@@ -28,7 +28,7 @@ def test_no_sign_flips_closer_than_margin_over_lipschitz_constant(seed, d, share
     X, y = rng.standard_normal((20, d)), data.random_signs(20, rng)
     if len(set(y)) == 1:
         y[0] = -y[0]
-    f = McShane(X, y)
+    f = McShane.fit(X, y)
     Z = rng.standard_normal((200, d))
     margin = f(Z)
     moved = Z + share * (np.abs(margin) / f.L)[:, None] * data.sphere(200, d, rng)
@@ -39,7 +39,7 @@ def test_no_sign_flips_closer_than_margin_over_lipschitz_constant(seed, d, share
 def test_a_function_steep_far_away_flips_nowhere_near_the_data():
     rng = np.random.default_rng(0)
     X, y = data.sphere(50, 5, rng), data.random_signs(50, rng)
-    f = McShane(X, y)
+    f = McShane.fit(X, y)
     g = lambda Z: f(Z) + 2 * (1000 + f.L) * np.maximum(0, np.linalg.norm(Z, axis=1) - 2)  # noqa: E731
     near = X[rng.integers(0, 50, 2000)] + rng.random((2000, 1)) * data.sphere(2000, 5, rng)
     assert np.array_equal(g(near), f(near))

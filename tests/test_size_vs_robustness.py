@@ -25,7 +25,7 @@ def test_p_fixed_features_memorize_the_share_p_over_n_of_any_noise(kind):
     shares = []
     for _ in range(800):
         F, y = data.gaussian(n, M, rng) @ mix, rng.standard_normal(n)
-        shares.append(1 - np.mean((LeastSquares(F, y, P)(F) - y) ** 2) / np.mean(y**2))
+        shares.append(1 - np.mean((LeastSquares.fit(F, y, P)(F) - y) ** 2) / np.mean(y**2))
     assert stats.kstest(shares, stats.beta(P / 2, (n - P) / 2).cdf).pvalue > 0.001
 
 
@@ -52,7 +52,7 @@ def test_thickness_of_a_slab_is_the_smallest_of_n_minus_s_folded_normals():
     for _ in range(600):
         X, y = data.gaussian(n, d, rng), np.ones(n)
         y[:s] = -1  # one group
-        f = Baum(X, y)
+        f = Baum.fit(X, y)
         size = np.linalg.norm(f.U[0])
         tau, T = math.sqrt(d) / size, math.sqrt(d) * f.w[0] / size
         p = stats.norm.cdf(tau + T) - stats.norm.cdf(tau - T)
@@ -66,7 +66,7 @@ def test_mean_square_slope_at_the_centre_over_all_signs_is_n_over_r_squared():
     X = np.linalg.qr(np.random.default_rng(3).standard_normal((n, n)))[0]  # unit vectors, √2 apart
     squares = []
     for y in product((-1.0, 1.0), repeat=n):
-        f = Bumps(X, np.array(y), radius=r)
+        f = Bumps.fit(X, np.array(y), radius=r)
         gradient = (f(h * np.eye(n)) - f(-h * np.eye(n))) / (2 * h)
         squares.append(gradient @ gradient)
     assert np.mean(squares) == pytest.approx(n / r**2, rel=1e-6)
@@ -105,7 +105,7 @@ def test_least_squares_of_gaussian_points_has_the_mean_square_slope_of_the_inver
     squares = []
     for _ in range(1500):
         X = data.gaussian(n, d, rng)
-        squares.append(LeastSquares(X, data.random_signs(n, rng), P).lipschitz().lower ** 2)
+        squares.append(LeastSquares.fit(X, data.random_signs(n, rng), P).lipschitz().lower ** 2)
     assert np.mean(squares) == pytest.approx(
         d * P / (n - P - 1), abs=4 * np.std(squares) / math.sqrt(1500)
     )
@@ -114,4 +114,4 @@ def test_least_squares_of_gaussian_points_has_the_mean_square_slope_of_the_inver
 def test_shortest_fit_and_least_squares_meet_at_P_equal_n():
     rng = np.random.default_rng(6)
     X, y = data.gaussian(9, 20, rng), data.random_signs(9, rng)
-    assert np.allclose(LeastSquares(X, y, 9).w, MinNormLinear(X, y, 9).w)
+    assert np.allclose(LeastSquares.fit(X, y, 9).w, MinNormLinear.fit(X, y, 9).w)

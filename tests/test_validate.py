@@ -15,8 +15,8 @@ from lawrob_utils.memorizers import McShane
 TAKES_POINTS = [
     lambda X: data_lipschitz(X, np.zeros(len(X))),
     min_separation,
-    lambda X: McShane(X, np.zeros(len(X))),
-    lambda X: McShane(np.eye(3), np.arange(3.0))(X),
+    lambda X: McShane.fit(X, np.zeros(len(X))),
+    lambda X: McShane.fit(np.eye(3), np.arange(3.0))(X),
 ]
 takes_points = pytest.mark.parametrize(
     "use", TAKES_POINTS, ids=["data_lipschitz", "min_separation", "McShane", "predict"]

@@ -218,7 +218,7 @@ def bits_to_beat_noise(given, n=1000, eps=0.5):
 def steepen(answer, slope=1000):
     f, rng = function(answer, "steepen(f)"), np.random.default_rng(11)
     for d in (4, 9):
-        fit = McShane(sphere(40, d, rng), random_signs(40, rng))
+        fit = McShane.fit(sphere(40, d, rng), random_signs(40, rng))
         result = call(f, fit)
         if not isinstance(result, tuple) or len(result) != 3:
             return "steepen(f) should return three things: the function g and two points a and b."

@@ -212,7 +212,7 @@ def _linear(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, ndarray
 def _bumps(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, int, int]:
     """A cone of height y_i on each rounded point; the radius follows from the centres, and the class may depend on the labels."""
     codes = quantize(X, row.bits)
-    f = Bumps(codes / np.linalg.norm(codes, axis=1, keepdims=True), y)
+    f = Bumps.fit(codes / np.linalg.norm(codes, axis=1, keepdims=True), y)
     return (
         f(X),
         f.lipschitz(),
