@@ -182,7 +182,7 @@ def test_quick_rows_run_again_equal_the_record(table):
 
 @pytest.mark.skipif(not data.mnist_available(), reason="MNIST is not here")
 def test_some_rows_of_mnist_run_again_equal_the_record(table):
-    from lawrob_utils.sweep import generator
+    from lawrob_utils.records import generator
 
     chosen = [
         {"what": "tail", "set": "mnist", "part": 4, "law": "data", "function": "direction 1"},
@@ -204,7 +204,7 @@ def test_some_rows_of_mnist_run_again_equal_the_record(table):
 
 
 def test_record_holds_every_row_of_its_grid_once(table):
-    from lawrob_utils.sweep import points
+    from lawrob_utils.records import points
 
     assert [parameters(row) for row in table] == [parameters(row) for row in points(record.FULL)]
 

@@ -14,7 +14,7 @@ from scipy.stats import lognorm
 
 from lawrob_utils.law import law_curve
 from lawrob_utils.recorded import mnist_capacity
-from lawrob_utils.sweep import points
+from lawrob_utils.records import points
 
 CHAPTER = Path(__file__).resolve().parents[1] / "notebooks/09-mnist-imagenet.ipynb"
 COUNTS = {1: 13_514, 2: 52_506, 4: 206_954, 8: 821_706, 16: 3_274_634}

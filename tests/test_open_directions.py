@@ -208,7 +208,7 @@ def test_rows_of_the_record_come_out_again():
             "steps": 1200,
         }
         old = next(r for r in trained_law.load() if all(r[k] == v for k, v in wanted.items()))
-        from lawrob_utils.sweep import generator
+        from lawrob_utils.records import generator
 
         new = trained_law.row(rng=generator(trained_law.SEED, wanted), **wanted)
         assert new["floor"] == old["floor"] and new["parameters"] == old["parameters"]
@@ -310,7 +310,7 @@ def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_t
 
 
 def test_quick_architectures_run_and_a_row_repeats():
-    from lawrob_utils.sweep import generator
+    from lawrob_utils.records import generator
 
     rows = architectures.run("quick", progress=False)
     assert [r["architecture"] for r in rows] == list(architectures.ARCHITECTURES)

@@ -9,8 +9,7 @@ from lawrob_utils.recorded.robust_fit.nets import grouped_caps
 
 from lawrob_utils import data, law
 from lawrob_utils.recorded import robust_fit
-from lawrob_utils.records import find
-from lawrob_utils.sweep import generator, points
+from lawrob_utils.records import find, generator, points
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,9 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
-from lawrob_utils._provenance import provenance, record
 from lawrob_utils.attacks import Norm, robust_accuracy
 from lawrob_utils.networks import MLP, fit_mlp
-from lawrob_utils.records import Record
+from lawrob_utils.records import Record, provenance, write
 
 SEED = 20210526
 RADII: dict[tuple[str, Norm], tuple[float, ...]] = {
@@ -136,8 +135,8 @@ def run(out: Path, preset: str = "full") -> Flips:
     )
     about = provenance(
         RECORD.command(preset),
-        seed=SEED,
-        seconds=time.perf_counter() - begin,
+        SEED,
+        time.perf_counter() - begin,
         settings={**settings, "hidden": HIDDEN, "steps": STEPS},
     )
     about["test_accuracy"] = float(right.mean())
@@ -148,7 +147,8 @@ def run(out: Path, preset: str = "full") -> Flips:
         "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0); accuracy on the first n_test test images; "
         "flips.npz holds ten test images, the first of each digit that the net gets right"
     )
-    record(out, {"accuracy.csv": table.getvalue(), "flips.npz": packed.getvalue()}, about)
+    out.mkdir(parents=True, exist_ok=True)
+    write(out, {"accuracy.csv": table.getvalue(), "flips.npz": packed.getvalue()}, about)
     return load(out)
 
 
@@ -183,12 +183,27 @@ def _net(arrays: dict[str, ndarray]) -> MLP:
     )
 
 
-RECORD = Record(
+class Once(Record):
+    """One run and no grid: a training, and what is measured on its net."""
+
+    def run(self, preset="quick", folder=None, **options) -> list:  # type: ignore[override]
+        """Train, measure and write; only `progress` may be among the options."""
+        self.grid(preset)
+        wrong = [
+            k for k, v in options.items() if k != "progress" and v not in (1, None, "cpu", False)
+        ]
+        if wrong or folder is None:
+            raise ValueError(f"{self.name} is one run: it needs a folder and knows no {wrong}")
+        run(Path(folder), preset)
+        return []
+
+
+RECORD = Once(
     name="mnist_flips",
     summary="a small net trained on MNIST, ten test images, and the accuracy that is left under attack (chapter 1)",
     presets=PRESETS,
     seed=SEED,
     minutes={"quick": 0.1, "full": 1},
     needs=("torch", "mnist"),
-    whole=run,
+    row=run,  # type: ignore[arg-type]
 )
