@@ -20,10 +20,40 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
             "n, hidden, epochs = 900, (16, 16), 20",
         ),
     ],
+    "10-rademacher": [
+        (
+            "rademacher-task",
+            "d, sizes = 20, np.array([50, 200, 800, 3200])",
+            "d, sizes = 15, np.array([50, 100, 400])",
+        ),
+        ("rademacher-massart", "n, counts = 500, (1,", "n, counts = 300, (2,"),
+        (
+            "rademacher-crossover",
+            "n, d, N, slopes = 500, 100, 2000,",
+            "n, d, N, slopes = 200, 60, 500,",
+        ),
+        (
+            "rademacher-mixture",
+            "n, d, N, steep = 2000, 200, 300, 8.0",
+            "n, d, N, steep = 800, 60, 100, 8.0",
+        ),
+        (
+            "rademacher-fits",
+            "n, d, delta, fits = 1000, 1000, 0.05, {}",
+            "n, d, delta, fits = 400, 800, 0.05, {}",
+        ),
+    ],
 }
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
     "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
+    "10-rademacher": [
+        "rademacher-linear",
+        "rademacher-slopes",
+        "rademacher-programme",
+        "rademacher-ball-dimension",
+        "rademacher-contraction",
+    ],
 }
 
 
