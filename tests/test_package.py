@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,23 +56,52 @@ def test_without_torch_nets_are_bracketed_and_training_says_how_to_get_the_small
     assert "download.pytorch.org/whl/cpu" in done.stderr.splitlines()[-1]
 
 
-def test_the_wheel_holds_every_module_and_says_that_it_is_typed(tmp_path):
-    wheel = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        str(ROOT),
-    ]
-    subprocess.run(wheel, check=True, capture_output=True)
-    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    assert "lawrob_utils/py.typed" in names
-    assert {p.relative_to(ROOT).as_posix() for p in MODULES} <= names
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel, installed alone into an empty folder; built from a copy, which keeps the clone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("lawrob_utils", "book/recorded"):
+        shutil.copytree(
+            ROOT / name, folder / "copy" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "copy")
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    alone = ["--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run(
+        [*pip, "install", *alone, "--target", str(folder / "target"), str(folder / "copy")],
+        check=True, cwd=folder,
+    )  # fmt: skip
+    shutil.rmtree(folder / "copy")
+    return folder / "target"
+
+
+def test_the_wheel_holds_every_module_and_says_that_it_is_typed(installed):
+    for here, there in (("lawrob_utils", "."), ("book/recorded", "lawrob_utils/recorded")):
+        held = installed / there / ("lawrob_utils" if there == "." else "")
+        for file in (ROOT / here).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts and file.name != ".lock":
+                assert (held / file.relative_to(ROOT / here)).is_file(), file
+
+
+def test_every_record_is_loaded_from_the_wheel_outside_a_clone(installed, tmp_path):
+    pytest.importorskip("torch")
+    code = (
+        "from lawrob_utils.records import find, names\n"
+        "for name in names():\n"
+        "    record = find(name)\n"
+        "    module = __import__('lawrob_utils.recorded.' + name, fromlist=['load'])\n"
+        "    assert module.load(), name\n"
+        "    print(name, record.folder)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    wanted = [f.name for f in (ROOT / "book/recorded").iterdir() if (f / "__init__.py").is_file()]
+    assert told == {name: str(installed / "lawrob_utils/recorded" / name) for name in wanted}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(ROOT).as_posix())
