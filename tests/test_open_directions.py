@@ -136,34 +136,6 @@ def test_geometry_beats_the_law_in_few_dimensions_by_simulation():
 # --------------------------------------------------------------------------------------------------- trained_law
 
 
-def test_exponents_of_a_power_law_are_found_and_their_intervals_cover():
-    rng, covered = np.random.default_rng(4), 0
-    grid = [
-        {"n": n, "d": d, "parameters": P}
-        for n in (100, 200, 400, 800)
-        for d in (50, 100, 200)
-        for P in (1000, 3000, 9000)
-    ]
-    for _ in range(200):
-        rows = [
-            {
-                **r,
-                "lower": 3
-                * r["n"] ** 0.5
-                * r["d"] ** 0.25
-                * r["parameters"] ** -0.5
-                * math.exp(rng.normal(0, 0.1)),
-            }
-            for r in grid
-        ]
-        e = trained_law.exponents(rows)
-        covered += e["d"].low <= 0.25 <= e["d"].high
-        assert abs(e["n"].value - 0.5) < 0.1 and abs(e["parameters"].value + 0.5) < 0.1
-    assert 180 <= covered <= 199
-    with pytest.raises(ValueError, match="vary"):
-        trained_law.exponents(grid_row | {"lower": 1.0} for grid_row in grid[:1] * 9)
-
-
 def test_every_way_of_training_does_what_it_says():
     rng = np.random.default_rng(5)
     X, y = data.sphere(60, 30, rng), data.random_signs(60, rng)

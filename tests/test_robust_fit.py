@@ -153,43 +153,20 @@ def test_the_quick_preset_runs_and_finds_more_bits_than_the_theorem_asks_for():
             assert row["total_bits"] > law.robust_bits(row["n"], row["d"], row["r"], eta=0.1)
 
 
-def test_exponents_of_a_power_law_are_found_exactly_and_of_a_noisy_one_within_the_interval():
-    rng = np.random.default_rng(1)
-    cells = [
-        {"n": n, "d": d, "r": r}
-        for n in (100, 200, 400)
-        for d in (80, 160)
-        for r in (0.1, 0.2, 0.3)
-    ]
-    exact = [{**c, "P": 3.0 * c["n"] * c["d"] * c["r"] ** 2} for c in cells]
-    found = robust_fit.exponents(exact, "P", draws=50)
-    assert [v.value for v in found.values()] == pytest.approx([1, 1, 2])
-    assert all(v.error < 1e-9 for v in found.values())
-    noisy = [
-        {**row, "P": row["P"] * np.exp(0.1 * rng.standard_normal())}
-        for row in exact
-        for _ in range(3)
-    ]
-    for truth, v in zip((1, 1, 2), robust_fit.exponents(noisy, "P").values(), strict=True):
-        assert abs(v.value - truth) < 2 * v.error < 0.4
-
-
-def test_effective_dimension_of_a_sphere_is_its_own():
+def test_dimension_of_width_of_a_sphere_is_its_own():
     curve = [{"kappa": kappa, "k": 300 / kappa} for kappa in (8, 16, 32, 64)]
     images = [{"k": 300 / 20}] * 3
-    v = robust_fit.effective_dimension(images, curve, draws=20)
-    assert v == pytest.approx((20, 20, 20))
-    assert robust_fit.effective_dimension([{"k": 2}], curve, draws=20).value == np.inf
-    assert robust_fit.effective_dimension([{"k": 99}], curve, draws=20).value == 0
+    v = robust_fit.dimension_of_width(images, curve, draws=20)
+    assert v.value == pytest.approx(20) and v.interval == pytest.approx((20, 20))
+    assert robust_fit.dimension_of_width([{"k": 2}], curve, draws=20).value == np.inf
+    assert robust_fit.dimension_of_width([{"k": 99}], curve, draws=20).value == 0
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: robust_fit.exponents([{"n": 1, "P": 1}], "P", ("n",)),
-        lambda: robust_fit.exponents([{"n": n, "P": None} for n in range(1, 9)], "P", ("n",)),
-        lambda: robust_fit.effective_dimension([], [{"kappa": 8, "k": 3}]),
-        lambda: robust_fit.effective_dimension(
+        lambda: robust_fit.dimension_of_width([], [{"kappa": 8, "k": 3}]),
+        lambda: robust_fit.dimension_of_width(
             [{"k": None}], [{"kappa": 8, "k": 3}, {"kappa": 9, "k": 2}]
         ),
     ],

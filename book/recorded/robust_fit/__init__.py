@@ -4,7 +4,7 @@
     python -m lawrob_utils.records robust_fit --preset quick    (5 seconds; prints)
 
 Read in order: `sample` (the points and labels), `row` (the smallest width at which at least `share` of them are robust at radius r, and how it
-was checked), the grids, `load`; then what the chapter makes of the rows, `exponents` and `effective_dimension`. A row with method "caps" is
+was checked), the grids, `load`; then what the chapter makes of the rows, `exponents` and `dimension_of_width`. A row with method "caps" is
 an explicit net, one with method "trained" the outcome of a search over widths.
 
 What is counted. A trained net with bits = b has b-bit hidden weights, one common bias, one common output weight and signs fixed
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +24,8 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data as points
+from lawrob_utils.bracket import Estimate
+from lawrob_utils.law import power_law
 from lawrob_utils.records import Record, Row, generator
 
 from .nets import (
@@ -352,58 +354,19 @@ def select(rows: Sequence[Row], **conditions: object) -> list[Row]:
     return [row for row in rows if all(row[name] == value for name, value in conditions.items())]
 
 
-class Estimate(NamedTuple):
-    """A value and the interval that nine tenths of the bootstrap's draws fall into."""
+def exponents(rows: Sequence[Row], column: str) -> dict[str, Estimate]:
+    """The exponents of n, d, r in the column, with 90 % intervals.
 
-    value: float
-    low: float
-    high: float
-
-    @property
-    def error(self) -> float:
-        """Half the length of the interval."""
-        return (self.high - self.low) / 2
-
-
-def exponents(
-    rows: Sequence[Mapping[str, Any]],
-    column: str,
-    names: Sequence[str] = ("n", "d", "r"),
-    *,
-    draws: int = 1000,
-) -> dict[str, Estimate]:
-    """The exponents α of column ≈ c·Π name^α, by least squares on logarithms, with 90 % intervals.
-
-    The bootstrap draws cells (rows with the same values of `names`), since what a power law leaves over is not noise from row to row but bends of
-    the true curve. Fixed generator.
-
-    Raises ValueError if there are fewer rows than numbers to fit, or an entry is missing or not positive.
+    Cells (rows with the same n, d and r) are drawn, since what a power law leaves over is not noise
+    from row to row but bends of the true curve. Raises ValueError as `power_law` does.
     """
-    values = np.array(
-        [[row.get(name) or np.nan for name in (*names, column)] for row in rows], dtype=float
+    x = {name: [row[name] for row in rows] for name in ("n", "d", "r")}
+    return power_law(
+        x, [row[column] for row in rows], level=0.9, cluster=np.transpose([*x.values()])
     )
-    if len(rows) <= len(names) + 1 or not (values > 0).all():
-        raise ValueError(
-            f"{len(rows)} rows; more than {len(names) + 1} with positive {', '.join(names)} and {column} are needed"
-        )
-    cells, cell = np.unique(values[:, :-1], axis=0, return_inverse=True)
-    logs = np.log(values)
-    A = np.column_stack([np.ones(len(logs)), logs[:, :-1]])
-    rng, samples = np.random.default_rng(0), []
-    for _ in range(draws):
-        weight = np.sqrt(
-            np.bincount(rng.integers(0, len(cells), len(cells)), minlength=len(cells))[cell.ravel()]
-        )
-        samples.append(np.linalg.lstsq(A * weight[:, None], logs[:, -1] * weight, rcond=None)[0])
-    best = np.linalg.lstsq(A, logs[:, -1], rcond=None)[0]
-    low, high = np.quantile(samples, (0.05, 0.95), axis=0)
-    return {
-        name: Estimate(*map(float, v))
-        for name, v in zip(names, zip(best[1:], low[1:], high[1:], strict=True), strict=True)
-    }
 
 
-def effective_dimension(
+def dimension_of_width(
     images: Sequence[Mapping[str, Any]], spheres: Sequence[Mapping[str, Any]], *, draws: int = 2000
 ) -> Estimate:
     """The κ at which points of a κ-sphere in the same ambient dimension need as many neurons as the images: log κ interpolated in log k.
@@ -441,5 +404,6 @@ def effective_dimension(
         crossing(rng.choice(data[0], data[0].size), [rng.choice(k, k.size) for k in data[1]])
         for _ in range(draws)
     ]
-    low, high = np.quantile(samples, (0.05, 0.95), method="nearest")
-    return Estimate(crossing(*data), float(low), float(high))
+    low, high = map(float, np.quantile(samples, (0.05, 0.95), method="nearest"))
+    error = (high - low) / 2 if high < np.inf else np.inf
+    return Estimate(crossing(*data), error, (low, high))

@@ -11,17 +11,16 @@ Around the centre n = 400, d = 160, P = 3200 each of n, d, P takes four values o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import t as student
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
-from lawrob_utils.law import law_curve
+from lawrob_utils.bracket import Estimate
+from lawrob_utils.law import law_curve, power_law
 from lawrob_utils.lipschitz import data_lipschitz, relu_bracket
 from lawrob_utils.records import Record, Row, generator
 
@@ -219,44 +218,14 @@ QUICK = {
 }
 
 
-@dataclass(frozen=True)
-class Exponent:
-    """A fitted exponent with its 95 % interval."""
+def exponents(rows: Sequence[Row], of: str = "lower") -> dict[str, Estimate]:
+    """The exponents of n, d and the number of parameters in the column `of`, with 95 % intervals.
 
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
-
-
-def exponents(
-    rows: Iterable[Row], names: tuple[str, ...] = ("n", "d", "parameters"), of: str = "lower"
-) -> dict[str, Exponent]:
-    """The exponents e of Lip ≈ constant·Π name^e: least squares for the logarithms of the column `of`, with Student's 95 % intervals.
-
-    Rows in which `of` is empty or 0 do not count. The intervals take the deviations from the power law as independent noise; if the truth is
-    curved, the exponent is an average over the range of the grid.
-
-    Raises ValueError if there are too few rows, or a column that does not vary.
+    The intervals take deviations from the power law as independent noise; if the truth is curved,
+    an exponent is an average over the range of the grid. Raises ValueError as `power_law` does.
     """
-    usable = [r for r in rows if r[of]]
-    logs = [[1.0, *(np.log(float(r[name])) for name in names)] for r in usable]  # type: ignore[arg-type]
-    A = np.array(logs).reshape(-1, 1 + len(names))
-    free = len(A) - A.shape[1]
-    if free < 1 or np.linalg.matrix_rank(A) < A.shape[1]:
-        raise ValueError(
-            f"{len(A)} usable rows in which not all of {names} vary on their own; no exponents can be fitted"
-        )
-    v = np.log([float(r[of]) for r in usable])  # type: ignore[arg-type]
-    coefficients, *_ = np.linalg.lstsq(A, v, rcond=None)
-    variance = np.sum((v - A @ coefficients) ** 2) / free * np.linalg.inv(A.T @ A)
-    half = student.ppf(0.975, free) * np.sqrt(np.diag(variance))
-    return {
-        name: Exponent(float(e), float(e - h), float(e + h))
-        for name, e, h in zip(names, coefficients[1:], half[1:], strict=True)
-    }
+    x = {name: [row[name] for row in rows] for name in ("n", "d", "parameters")}
+    return power_law(x, [row[of] for row in rows], level=0.95)
 
 
 RECORD = Record(
