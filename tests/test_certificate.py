@@ -1,5 +1,6 @@
-"""Oracles: all activation patterns by brute force, linear programmes that say which of them occur, LipSDP solved elsewhere
-by general solvers (tests/oracles/lipsdp.json), closed forms, and gradients at sampled points."""
+"""Oracles: all activation patterns by brute force, linear programmes that say which of them occur,
+every linear region (tests/oracles/exact.py), LipSDP solved elsewhere by general solvers
+(tests/oracles/lipsdp.json), closed forms, and gradients at sampled points."""
 
 import itertools
 import json
@@ -18,6 +19,7 @@ from oracles.exact import exact_lipschitz
 from scipy.optimize import linprog
 
 from lawrob_utils import lipschitz as lip
+from lawrob_utils.lipschitz import certificate as sdp
 from lawrob_utils.lipschitz import nets, search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +67,8 @@ def steepest_pattern(net):
 
 
 def occurs(net, s):
-    """Whether some x has s_j = 1 exactly where ⟨w_j, x⟩ + b_j > 0, with room to spare: a linear programme for the room."""
+    """Whether some x has s_j = 1 where ⟨w_j, x⟩ + b_j > 0 and only there, with room to spare: a
+    linear programme for the room."""
     k, d = net.W.shape
     side = 2 * s - 1
     rows = np.concatenate([-side[:, None] * net.W, np.ones((k, 1))], axis=1)
@@ -90,7 +93,7 @@ def gradients(net, X):
     return ((X @ net.W.T + net.b > 0) * net.a) @ net.W
 
 
-# -------------------------------------------------------------------------------- the certificate and the exact value
+# -------------------------------------------------------------- the certificate and the exact value
 
 
 @pytest.mark.parametrize("kind", ["plain", "no bias", "integers", "repeated", "dead"])
@@ -112,7 +115,7 @@ def test_certificate_is_never_below_exact_value_and_exact_value_never_below_a_wi
             np.linalg.norm(gradients(net, starts), axis=1).max(),
         ]
         assert max(below) <= exact.upper * (1 + 1e-9)
-        assert certificate.relaxation <= certificate.value <= lip.path_norm(net) * (1 + 1e-9)
+        assert certificate.relaxation <= certificate.value <= nets.path_norm(net) * (1 + 1e-9)
         bracket = lip.relu_bracket(net, starts, steps=40)
         assert bracket.lower <= exact.upper * (1 + 1e-9) and exact.lower <= bracket.upper * (
             1 + 1e-9
@@ -148,7 +151,7 @@ def test_weighted_norm_bound_holds_for_any_weights_and_any_numbers(draw):
     y = draw.draw(hnp.arrays(float, m, elements=st.floats(1e-6, 1e3)))
     signs = 2 * patterns(m) - 1
     exactly = max(sum(float(np.dot(e, column)) ** 2 for column in B.T) ** 0.5 for e in signs)
-    assert lip.weighted_norm_bound(B, y) >= exactly * (1 - 1e-15)
+    assert sdp.weighted_norm_bound(B, y) >= exactly * (1 - 1e-15)
 
 
 @settings(deadline=None, max_examples=60)
@@ -162,13 +165,13 @@ def test_certificate_is_never_below_the_steepest_occurring_pattern_of_ugly_netwo
     X = np.random.default_rng(0).standard_normal((300, d)) * np.geomspace(1e-9, 1e9, 300)[:, None]
     seen = ascent(net, X, 3)
     assert lip.sdp_certificate(net).value >= seen.value * (1 - 1e-12)
-    assert lip.gradient_zonotope(net).rounding >= 0
+    assert nets.gradient_zonotope(net).rounding >= 0
 
 
 @pytest.mark.parametrize("d, angle", [(2, 1e-9), (3, 1e-7), (4, 3e-5)])
 def test_nearly_parallel_planes_meet(d, angle):
-    # k = d planes with normals (1, angle·v) and offsets of the order of the angle meet at a distance
-    # of order 1, so that every pattern occurs; determinants are about angle^(d−1)
+    # k = d planes with normals (1, angle·v) and offsets of the order of the angle meet at a
+    # distance of order 1, so that every pattern occurs; determinants are about angle^(d−1)
     rng = np.random.default_rng(d)
     W = np.concatenate([np.ones((d, 1)), angle * rng.standard_normal((d, d - 1))], axis=1)
     net = net_of(W, angle * rng.standard_normal(d), (-1.0) ** np.arange(d))
@@ -204,9 +207,9 @@ def test_certificate_adds_what_the_sum_of_slopes_has_lost():
 
 
 def test_weighted_norm_bound_adds_what_the_gram_matrix_has_lost():
-    # the same for sums of squares: 64·2⁵⁴ + 20000, of which a matrix product sees the first term only
+    # the same for sums of squares: 64·2⁵⁴ + 20000, of which a product sees the first term only
     B = np.r_[np.full(64, 2.0**27), np.ones(20_000)][None]
-    assert Fraction(lip.weighted_norm_bound(B, np.ones(1))) ** 2 >= 64 * 2**54 + 20_000
+    assert Fraction(sdp.weighted_norm_bound(B, np.ones(1))) ** 2 >= 64 * 2**54 + 20_000
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5, 30, 200])
@@ -242,20 +245,20 @@ def test_bounds_do_not_underflow_or_overflow_on_the_way(scale):
         assert bound(far) == pytest.approx(bound(chain), rel=1e-2)
     net = random_net(6, 3, 0)
     far_net = net_of(net.W * scale, net.b, net.a / scale)
-    assert lip.path_norm(far_net) == pytest.approx(lip.path_norm(net), rel=1e-12)
+    assert nets.path_norm(far_net) == pytest.approx(nets.path_norm(net), rel=1e-12)
 
 
 def test_bounds_below_the_smallest_number_are_not_zero():
     tiny = 1e-200 * np.ones((1, 1))
     assert lip.spectral_bound([tiny, tiny]) > 0 and lip.deep_certificate([tiny] * 3) > 0
-    assert lip.path_norm(net_of(tiny, [0.0], tiny[0])) > 0
+    assert nets.path_norm(net_of(tiny, [0.0], tiny[0])) > 0
 
 
 def test_weights_that_overflow_give_an_infinite_bound_not_a_wrong_one():
     assert lip.sdp_certificate(net_of([[1e200, 0.0]], [0.0], [1e200])).value == np.inf
 
 
-# -------------------------------------------------------------------------------------- LipSDP by general solvers
+# ------------------------------------------------------------------------ LipSDP by general solvers
 
 
 @cache
@@ -333,7 +336,7 @@ def test_a_bias_can_make_the_constant_in_a_ball_smaller_than_on_the_whole_space(
     assert exact_lipschitz(net).lower == pytest.approx(sqrt(101))
 
 
-# --------------------------------------------------------------------------------------------- degenerate networks
+# ------------------------------------------------------------------------------ degenerate networks
 
 
 @pytest.mark.parametrize(
@@ -384,7 +387,7 @@ def test_parallel_neurons_count_with_the_slopes_they_can_have():
     assert lip.sdp_certificate(net).value == pytest.approx(4 * sqrt(5))
 
 
-# --------------------------------------------------------------------------------------------- searches from below
+# ------------------------------------------------------------------------------ searches from below
 
 
 def test_with_independent_weights_the_rounded_pattern_occurs_and_the_bracket_closes():
@@ -408,7 +411,7 @@ def test_region_flips_climb_and_return_a_gradient_of_the_network():
     )
 
 
-# --------------------------------------------------------------------------------------------------- deep networks
+# ------------------------------------------------------------------------------------ deep networks
 
 
 def random_layers(widths, seed):
@@ -513,7 +516,7 @@ def test_a_linear_network_has_its_singular_value():
     assert bracket.is_exact and bracket.lower == pytest.approx(np.linalg.norm(W, 2))
 
 
-# -------------------------------------------------------------------------------------------------- recorded numbers
+# --------------------------------------------------------------------------------- recorded numbers
 
 
 def appendix_rows(record):
@@ -582,15 +585,15 @@ def test_recorded_certificates_are_found_again(row):
     )
 
 
-# ------------------------------------------------------------------------------------------------------- refusals
+# ----------------------------------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
     "bound",
     [
         lip.sdp_certificate,
-        lip.path_norm,
-        lip.gradient_zonotope,
+        nets.path_norm,
+        nets.gradient_zonotope,
         lambda net: lip.relu_bracket(net, np.ones((1, 3))),
     ],
 )
@@ -626,7 +629,7 @@ def test_bad_options_of_the_certificate_are_named(options, message):
 
 def test_bad_options_elsewhere_are_named():
     with pytest.raises(ValueError, match=r"y\[1\] = 0; every weight must be above 0"):
-        lip.weighted_norm_bound(np.eye(2), np.array([1.0, 0.0]))
+        sdp.weighted_norm_bound(np.eye(2), np.array([1.0, 0.0]))
     with pytest.raises(ValueError, match="layers is empty"):
         lip.deep_bracket([], np.ones((1, 3)))
     with pytest.raises(ValueError, match=r"layers\[1\]\[0\] has 2 columns; 3 are needed"):

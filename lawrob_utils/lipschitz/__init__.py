@@ -14,9 +14,9 @@ from numpy import ndarray
 
 from .. import _validate as check
 from ..bracket import Bracket as Bracket
-from .certificate import Certificate, sdp_certificate, weighted_norm_bound
+from .certificate import Certificate, sdp_certificate
 from .deep import deep_bracket, deep_certificate
-from .nets import GradientZonotope, ReluNet, checked, gradient_zonotope, path_norm, spectral_bound
+from .nets import ReluNet, checked, path_norm, spectral_bound
 from .pairs import PairWitness, data_lipschitz, min_separation
 from .search import (
     GradientWitness,
@@ -34,10 +34,6 @@ __all__ = [
     "deep_bracket",
     "ReluNet",
     "spectral_bound",
-    "path_norm",
-    "GradientZonotope",
-    "gradient_zonotope",
-    "weighted_norm_bound",
     "Certificate",
     "sdp_certificate",
     "GradientWitness",

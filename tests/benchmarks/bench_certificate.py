@@ -1,13 +1,15 @@
-"""The SDP certificate: its time and value against LipSDP by general solvers, and how close its brackets are on trained nets.
+"""The SDP certificate: its time and value against LipSDP by general solvers, and its brackets on
+trained nets.
 
-Run `python tests/benchmarks/bench_certificate.py [--quick] [--record FILE]`. Where cvxpy is importable (an environment of its own:
-pip install cvxpy scs clarabel), LipSDP is solved in the same run and the ratio of the times printed; else the times of
-tests/oracles/bench_certificate.json stand in, marked so. Targets: at least 100 times faster than the fastest general solver at
-(d, k) = (20, 50), 300 times at (100, 200) and (20, 200); about a second at (100, 2000); upper/lower on twenty trained memorising
-nets with k ≤ 4d: median ≤ 1.15, worst ≤ 1.3. Writes _build/benchmarks/certificate.json.
+Run `python tests/benchmarks/bench_certificate.py [--quick] [--record FILE]`. Where cvxpy is
+importable (an environment of its own: pip install cvxpy scs clarabel), LipSDP is solved in the same
+run and the ratio of the times printed; else the times of tests/oracles/bench_certificate.json stand
+in, marked so. Targets: at least 100 times faster than the fastest general solver at (d, k) =
+(20, 50), 300 times at (100, 200) and (20, 200); about a second at (100, 2000); upper/lower on twenty trained
+memorising nets with k ≤ 4d: median ≤ 1.15, worst ≤ 1.3. Writes _build/benchmarks/certificate.json.
 
-All times are processor time on one thread, so that other work on the machine distorts neither side; for the general
-solvers only the solver counts, not the modelling layer before it.
+All times are processor time on one thread, so that other work on the machine distorts neither side;
+for the general solvers only the solver counts, not the modelling layer before it.
 """
 
 import argparse
@@ -118,7 +120,7 @@ def against_solvers(quick):
             "seconds": seconds,
         }
         row["spectral"] = lipschitz.spectral_bound([net.W, net.a[None]]) / certificate.value
-        row["path_norm"] = lipschitz.path_norm(net) / certificate.value
+        row["path_norm"] = lipschitz.nets.path_norm(net) / certificate.value
         row["solvers"] = recorded.get((d, k), {}).get("solvers", [])
         row["solved_in_this_run"] = bool(solvers)
         for form, solver in solvers if k <= 200 else []:
@@ -157,7 +159,7 @@ def trained(quick):
                 "d": d, "n": n, "k": k, "mse": float(batch.mse[0]), "lower": bracket.lower, "upper": bracket.upper, "ratio": bracket.ratio,
                 "lower_by": bracket.lower_by, "certificate_s": seconds, "bracket_s": whole,
                 "spectral/certificate": lipschitz.spectral_bound([net.W, net.a[None]]) / certificate.value,
-                "path_norm/certificate": lipschitz.path_norm(net) / certificate.value,
+                "path_norm/certificate": lipschitz.nets.path_norm(net) / certificate.value,
                 "at_data/certificate": at_data / certificate.value, "sphere_sample/certificate": sampled / certificate.value,
             }
         )  # fmt: skip

@@ -15,7 +15,7 @@ _MOST_AT_ONE_CORNER = 10  # planes through one corner whose 2^m patterns are tri
 
 
 def exact_lipschitz(net):
-    """Lip(f) = max over linear regions of ‖Σ_{j on} a_j w_j‖ for f = Σ_j a_j relu(⟨w_j, x⟩ + b_j) + c.
+    """Lip(f) = max over linear regions of ‖Σ_{j on} a_j w_j‖, f = Σ_j a_j relu(⟨w_j, x⟩ + b_j).
 
     The planes ⟨w_j, x⟩ + b_j = 0 cut R^d into regions with constant gradient. If the w_j span R^d
     (else as many coordinates are kept as their rank), every region has a corner, where d planes
@@ -66,7 +66,7 @@ def exact_lipschitz(net):
 
 
 def _independent_columns(W):
-    """As many columns as the rank of W, linearly independent: by elimination in rational arithmetic."""
+    """Linearly independent columns, as many as the rank of W, in rational arithmetic."""
     columns, kept = [[Fraction(x) for x in column] for column in W.T], []
     while True:
         kept_next = next((c for c, column in enumerate(columns) if any(column)), None)
@@ -82,7 +82,7 @@ def _independent_columns(W):
 
 
 def _sides(W, b, J):
-    """The corners (rows of J, d planes each) that exist, and their sides of all planes: −1, 0, 1."""
+    """The corners (rows of J, d planes each) that exist, and their side of each plane: ±1 or 0."""
     A, d = W[J], J.shape[1]
     good = np.abs(np.linalg.det(A)) > 1e-6  # rows are shorter than √d: the inverse is below 10⁷
     found = np.zeros((len(J), len(b)), dtype=int)
@@ -125,7 +125,7 @@ def _exact_sides(W, b, planes):
 
 
 def _crowded_corner(W, M, side, rng):
-    """(largest gradient seen, largest pattern) next to a corner in which more than d planes meet."""
+    """(largest gradient seen, largest pattern) next to a corner of more than d planes."""
     rest, planes, through = (side > 0) @ M, W[side == 0], M[side == 0]
     if len(through) > _MOST_AT_ONE_CORNER:
         high = float(np.linalg.norm(rest) + np.linalg.norm(through, axis=1).sum())
