@@ -168,8 +168,11 @@ def full_programme(X, s, L):
     )
 
 
+SLOPES = st.just(0.0) | st.floats(1e-3, 5)  # HiGHS allows itself errors of 1e-7
+
+
 @settings(deadline=None, max_examples=60)
-@given(n=st.integers(1, 12), d=st.integers(1, 4), seed=st.integers(0, 10**6), L=st.floats(0, 5))
+@given(n=st.integers(1, 12), d=st.integers(1, 4), seed=st.integers(0, 10**6), L=SLOPES)
 def test_matching_and_programme_equal_the_programme_with_every_constraint(n, d, seed, L):
     X, s = rng(seed).standard_normal((n, d)), data.random_signs(n, rng(seed + 1))
     value, f = rad.lipschitz_supremum(X, s, L), rad.lipschitz_maximizer(X, s, L)
