@@ -42,4 +42,4 @@ def run(
 
 
 if __name__ == "__main__":
-    sys.exit(run(notebooks()))
+    sys.exit(run([Path(name) for name in sys.argv[1:]] or notebooks()))

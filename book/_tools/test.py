@@ -1,4 +1,8 @@
-"""`make test`: every step runs even if one before it failed; the summary at the end says which."""
+"""`make test`: every step runs even if one before it failed; the summary at the end says which.
+
+The notebooks run first and alone, because pages tell how long they took. Then the pages are built and
+read while the unit tests run, so that two cores are never idle; each step's output comes in one piece.
+"""
 
 from __future__ import annotations
 
@@ -7,67 +11,64 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-import build
 from run_notebooks import run
 from runs import ROOT, Run, cache_dir, mnist_at_hand, notebooks
 
-UNIT_TESTS = (
-    "tests",
-    "lawrob_utils",
-    "book/recorded",
-    "--doctest-modules",
-    "--ignore=tests/pages",
-    "--ignore=tests/benchmarks",
-    "--ignore=tests/oracles",
-    "-n",
-    "2",
-    "--dist",
-    "loadfile",
-)
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist"]
+UNIT_TESTS = [*PYTEST, "loadfile", "tests", "lawrob_utils", "--doctest-modules"]
+UNIT_TESTS += [f"--ignore=tests/{folder}" for folder in ("pages", "benchmarks", "oracles")]
+BUILD = [sys.executable, "book/_tools/build.py"]
+PAGES = [*PYTEST, "loadgroup", "tests/pages"]
 
 
-def pytest(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", *arguments], cwd=ROOT).returncode
-
-
-def without_mnist() -> int:
+def without_mnist() -> list[str]:
     """The notebooks that read MNIST or ask whether it is there, once more as if it were absent."""
     last = {nb: Run.load(nb, cache_dir()) for nb in notebooks()}
-    chosen = [
-        nb
-        for nb, run in last.items()
-        if run is None or "mnist" in run.used or "mnist_available" in nb.read_text("utf-8")
+    return [
+        str(nb)
+        for nb, known in last.items()
+        if known is None or "mnist" in known.used or "mnist_available" in nb.read_text("utf-8")
     ]
-    with tempfile.TemporaryDirectory() as empty:
-        return run(chosen, env={"LAWROB_DATA_DIR": empty}) if chosen else 0
 
 
 def main() -> int:
-    steps = {
-        "notebooks against their stored numbers": lambda: run(notebooks()),
-        "unit tests and doctests": lambda: pytest(*UNIT_TESTS),
-        "pages build": lambda: build.main(),
-        "pages": lambda: pytest("tests/pages", "-n", "2", "--dist", "loadgroup"),
-    }
-    if mnist_at_hand():
-        steps["notebooks without MNIST"] = without_mnist
-    else:
-        print(
-            "MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): what needs it is skipped."
-        )
-    results = {}
-    for name, step in steps.items():
-        print(f"\n==> {name}", flush=True)
+    results: dict[str, tuple[int, float]] = {}
+
+    def step(name: str, command: list[str], **env: str) -> None:
         started = time.monotonic()
-        results[name] = (step(), time.monotonic() - started)
-    print(
-        "\n"
-        + "\n".join(
-            f"{'passed' if code == 0 else 'FAILED'}  {name} ({seconds:.0f} s)"
-            for name, (code, seconds) in results.items()
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
-    )
+        results[name] = done.returncode, time.monotonic() - started
+        print(f"\n==> {name}", done.stdout.decode(errors="replace"), sep="\n", flush=True)
+
+    def pages() -> None:
+        step("pages build", BUILD)
+        step("pages", PAGES)
+
+    print("==> notebooks against their stored numbers", flush=True)
+    started = time.monotonic()
+    results["notebooks against their stored numbers"] = run(notebooks()), time.monotonic() - started
+    print("\n==> unit tests, and the pages (a few minutes; nothing is shown meanwhile)", flush=True)
+    with ThreadPoolExecutor() as lanes, tempfile.TemporaryDirectory() as empty:
+        lane = lanes.submit(pages)
+        if mnist_at_hand():
+            if chosen := without_mnist():
+                command = [sys.executable, "book/_tools/run_notebooks.py", *chosen]
+                step("notebooks without MNIST", command, LAWROB_DATA_DIR=empty)
+        else:
+            print("MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): skipped")
+        step("unit tests and doctests", UNIT_TESTS)
+        lane.result()
+    print()
+    for name, (code, seconds) in results.items():
+        print(f"{'FAILED' if code else 'passed'}  {name} ({seconds:.0f} s)")
     return int(any(code for code, _ in results.values()))
 
 
