@@ -42,6 +42,7 @@ from . import data
 Row = dict[str, Any]
 Grid = Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+RESERVED = {"rng", "device", "seconds"}
 UNREACHABLE_AFTER = 5.0  # seconds
 
 
@@ -53,14 +54,9 @@ def points(grid: Grid) -> list[Row]:
     """
     rows: dict[str, Row] = {}
     for axes in [grid] if isinstance(grid, Mapping) else grid:
-        if not isinstance(axes, Mapping) or not all(
-            isinstance(v, (tuple, list, range)) and k not in ("rng", "device", "seconds")
-            for k, v in axes.items()
-        ):
-            raise ValueError(
-                f"grid: {axes!r} is no mapping from parameters to tuples of values; "
-                "rng, device and seconds are no parameters"
-            )
+        lists = isinstance(axes, Mapping) and map(type, axes.values())
+        if lists is False or not set(lists) <= {tuple, list, range} or RESERVED & axes.keys():
+            raise ValueError(f"grid: {axes!r} must map parameters, not {RESERVED}, to tuples")
         for values in itertools.product(*axes.values()):
             row = dict(zip(axes, map(_scalar, values), strict=True))
             if _key(row) in rows:
@@ -116,10 +112,7 @@ class Record:
         if "torch" in self.needs and importlib.util.find_spec("torch") is None:
             raise ValueError(f"{self.name} needs PyTorch: pip install torch")
         if "mnist" in self.needs and not data.mnist_available():
-            raise ValueError(
-                f"{self.name} needs MNIST: python -c 'from lawrob_utils.data import fetch_mnist; "
-                "fetch_mnist()', or set LAWROB_DATA_DIR"
-            )
+            raise ValueError(f"{self.name} needs MNIST: data.fetch_mnist(), or set LAWROB_DATA_DIR")
         return self.presets[preset]
 
     def load(self, folder: Path | str | None = None) -> list[Row]:
@@ -156,13 +149,11 @@ class Record:
         with _workers(jobs, dask), _finished(folder, plan, resume) as (done, keep):
             todo = [p for p in wanted if _key(p) not in done]
             parent = os.getpid() if dask is None else None
-            tasks = (
-                joblib.delayed(_run)(self.row, p, generator(self.seed, p), device, parent)
-                for p in todo
-            )
+            run = functools.partial(joblib.delayed(_run), self.row, device, parent)
+            tasks = [run(p, generator(self.seed, p)) for p in todo]
             bar = tqdm(total=len(todo), unit="row", disable=None if progress else True)
             failed = []
-            with bar, contextlib.closing(_results(tasks, len(todo))) as results:
+            with bar, contextlib.closing(_results(tasks)) as results:
                 for p, result, trouble in results:
                     if trouble:
                         failed.append(f"the row {p} failed. It said:\n{trouble}")
@@ -235,9 +226,7 @@ def write(folder: Path, files: Mapping[str, bytes | str], about: Mapping[str, An
 
 
 @contextlib.contextmanager
-def _finished(
-    folder: Path | str | None, plan: Row, resume: bool
-) -> Iterator[tuple[dict, Callable]]:
+def _finished(folder: Path | str | None, plan: Row, resume: bool) -> Iterator[tuple]:
     """The finished rows by key, and the function that keeps one more; nobody else writes here."""
     if folder is None:
         yield {}, lambda row: None
@@ -251,11 +240,13 @@ def _finished(
             raise FileExistsError(f"another run is at work in {folder}") from None
         path, old = folder / "rows.jsonl", folder / "provenance.json"
         whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""  # no torn line
-        head, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
+        try:
+            head, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}; delete the line, or the file") from error
         if rows and not resume:
             raise FileExistsError(
-                f"{path} holds {len(rows)} finished rows of an interrupted run; "
-                "go on with --resume, or delete it"
+                f"{path} holds {len(rows)} finished rows; go on with --resume, or delete it"
             )
         complete = head is None and resume and old.is_file()
         if complete:
@@ -278,10 +269,7 @@ def _finished(
 
 def _append(file: Any, line: Row) -> None:
     """One line more, on disk when this returns; if it cannot be, the file is as it was."""
-    size, text = (
-        os.fstat(file.fileno()).st_size,
-        json.dumps(line, ensure_ascii=False).encode() + b"\n",
-    )
+    size, text = os.fstat(file.fileno()).st_size, json.dumps(line).encode() + b"\n"
     try:
         if file.write(text) != len(text):
             raise OSError("the disk is full")
@@ -299,40 +287,31 @@ def _workers(jobs: int, dask: str | None) -> Iterator[None]:
             yield
         return
     if importlib.util.find_spec("distributed") is None:
-        raise ValueError(
-            f"dask = {dask!r}, but Dask is not installed: pip install dask[distributed]"
-        )
+        raise ValueError(f"dask = {dask!r} needs Dask: pip install 'dask[distributed]'")
     from distributed import Client
 
     local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
+    where: Row = local if dask == "local" else {"address": dask}
     try:
-        client = Client(
-            timeout=UNREACHABLE_AFTER, **(local if dask == "local" else {"address": dask})
-        )
+        client = Client(timeout=UNREACHABLE_AFTER, **where)
     except (OSError, ValueError) as error:
-        raise TimeoutError(
-            f"dask = {dask!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s ({error})"
-        ) from None
+        told = f"dask = {dask!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s"
+        raise TimeoutError(f"{told} ({error})") from None
     with client, joblib.parallel_config("dask", client=client):
         if set(client.nthreads().values()) != {1}:
-            raise ValueError(
-                f"dask = {dask!r}: workers of one thread each are needed, "
-                "and at least one: dask worker ADDRESS --nthreads 1"
-            )
+            raise ValueError(f"dask = {dask!r} needs workers: dask worker ADDRESS --nthreads 1")
         yield
 
 
-def _results(tasks: Any, count: int) -> Generator[tuple[Row, Row, str], None, None]:
+def _results(tasks: list) -> Generator[tuple[Row, Row, str], None, None]:
     try:
-        if count:
+        if tasks:
             yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
     except Exception as error:  # a row's own are caught in `_run`
         raise RuntimeError(f"a worker or the scheduler was lost: {error!r}") from error
 
 
-def _run(
-    row: Callable, parameters: Row, rng: np.random.Generator, device: str, parent: int | None
-) -> tuple[Row, Row, str]:
+def _run(row: Callable, device: str, parent: int | None, parameters: Row, rng: np.random.Generator):
     """One row on one thread, in whatever process: its parameters, itself, or why it failed."""
     if parent not in (None, os.getpid(), os.getppid()):
         os._exit(1)  # the process that wanted the row was killed
@@ -395,9 +374,8 @@ def names() -> tuple[str, ...]:
 
 def find(name: str) -> Record:
     """The record of that name; raises ValueError with the known names."""
-    return importlib.import_module(
-        f"lawrob_utils.recorded.{check.one_of(name, 'record', names())}"
-    ).RECORD
+    check.one_of(name, "record", names())
+    return importlib.import_module(f"lawrob_utils.recorded.{name}").RECORD
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -406,9 +384,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help=f"list, or one of: {', '.join(names())}")
     parser.add_argument("--preset", default="quick", help="quick (seconds) or full (as recorded)")
     parser.add_argument("--jobs", type=int, default=1, help="processes, one thread each")
-    parser.add_argument(
-        "--dask", metavar="ADDRESS", help="a Dask scheduler's, or local to start one"
-    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="a scheduler's, or local to start one")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--out", type=Path, help="a folder (full: the record's; quick: none)")
@@ -418,15 +394,15 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "list":
             for record in map(find, names()):
                 minutes = ", ".join(f"{k} {v:g} min" for k, v in record.minutes.items())
-                needs = " and ".join(record.needs) or "no more"
-                print(
-                    f"{record.name}\n    {record.summary}\n    one core: {minutes}; needs {needs}"
-                )
+                print(f"{record.name}\n    {record.summary}", end="\n    ")
+                print(f"one core: {minutes}; needs {' and '.join(record.needs) or 'no more'}")
             return 0
         record = find(name)
         folder = record.folder if folder is None and options["preset"] == "full" else folder
-        for row in record.run(folder=folder, **options):
+        rows = record.run(folder=folder, **options)
+        for row in rows if folder is None else ():
             print(*(f"{name}={value}" for name, value in row.items()))
+        print(f"{len(rows)} rows" + ("" if folder is None else f" in {folder}"))
         return 0
     except KeyboardInterrupt:
         print("stopped; --resume goes on", file=sys.stderr)

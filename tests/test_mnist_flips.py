@@ -24,7 +24,7 @@ def test_missing_record_names_the_command_that_makes_it(tmp_path):
 
 def test_without_mnist_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("lawrob_utils.data.mnist_available", lambda: False)
-    with pytest.raises(ValueError, match="needs MNIST: .*fetch_mnist.* LAWROB_DATA_DIR"):
+    with pytest.raises(ValueError, match="needs MNIST: .*fetch_mnist.*LAWROB_DATA_DIR"):
         mnist_flips.RECORD.run("quick")
 
 

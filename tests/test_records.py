@@ -197,7 +197,7 @@ def test_a_parameter_that_a_row_lacks_is_an_empty_cell(tmp_path):
 
 def test_resume_runs_only_what_is_missing_and_leaves_a_finished_record_alone(tmp_path, finished):
     interrupted(tmp_path)
-    with pytest.raises(FileExistsError, match="3 finished rows .* --resume"):
+    with pytest.raises(FileExistsError, match="3 finished rows; go on with --resume"):
         of(draw).run("quick", tmp_path)
     told = (tmp_path / "rows.jsonl").read_text().replace("n is 1", "kept")
     (tmp_path / "rows.jsonl").write_text(told)
@@ -215,6 +215,15 @@ def test_a_torn_last_line_is_dropped_and_its_row_run_again(cut, tmp_path, finish
     journal.write_bytes(journal.read_bytes()[: -min(cut, last)])
     table = of(draw).run("quick", tmp_path, resume=True)
     assert without_seconds(table) == without_seconds(finished[0])
+
+
+def test_a_damaged_line_names_the_file_and_nothing_is_changed(tmp_path):
+    journal = interrupted(tmp_path)
+    journal.write_bytes(journal.read_bytes().replace(b'"n": 1', b'"n": ', 1))
+    before = journal.read_bytes()
+    with pytest.raises(ValueError, match="rows.jsonl is damaged"):
+        of(draw).run("quick", tmp_path, resume=True)
+    assert journal.read_bytes() == before
 
 
 @pytest.mark.parametrize(
