@@ -9,7 +9,7 @@ between CPUs in the last bits. PyTorch is needed only where something trains or 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,12 +18,11 @@ from numpy import ndarray
 from numpy.typing import ArrayLike
 
 from . import _validate as check
-from ._torch import torch
+from ._torch import Layers, as_module, layers_of, torch
 from .bracket import Bracket
 from .lipschitz import deep_bracket, relu_bracket
 
 DType = Literal["float32", "float64"]
-Layers = tuple[tuple[Float[ndarray, "out in"], Float[ndarray, "out"]], ...]
 
 
 class Network:
@@ -70,7 +69,7 @@ class Network:
 
     def as_module(self, dtype: DType = "float64") -> torch.nn.Sequential:
         """The same function for torch, (n, d) → (n,) or (n, C), with nothing to train."""
-        return _module(self.layers, dtype, trainable=False)
+        return as_module(self.layers, dtype, trainable=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +105,7 @@ class TwoLayer(Network):
     @classmethod
     def from_torch(cls, module: torch.nn.Module, starts: ArrayLike | None = None) -> TwoLayer:
         """As `MLP.from_torch`, for nets with one hidden layer and one output."""
-        layers = _layers(module)
+        layers = layers_of(module)
         if len(layers) != 2 or len(layers[1][1]) != 1:
             raise ValueError(
                 f"module has {len(layers)} Linear layers and {len(layers[-1][1])} output(s); "
@@ -140,9 +139,8 @@ class MLP(Network):
         except (TypeError, ValueError):
             pairs = []
         if not pairs:
-            raise ValueError(
-                f"layers = {self.layers!r:.60}; pairs (matrix, bias) are needed, one at least"
-            )
+            need = "pairs (matrix, bias) are needed, one at least"
+            raise ValueError(f"layers = {self.layers!r:.60}; {need}")
         done: list[tuple[ndarray, ndarray]] = []
         for i, (W, b) in enumerate(pairs):
             W = check.matrix(W, f"layers[{i}][0]", columns=len(done[-1][1]) if done else None)
@@ -159,7 +157,7 @@ class MLP(Network):
 
         Raises ValueError for any other layer, layer with hooks or order of layers, which it names.
         """
-        return cls(_layers(module), starts=starts)  # type: ignore[arg-type]
+        return cls(layers_of(module), starts=starts)  # type: ignore[arg-type]
 
     def lipschitz(self) -> Bracket:
         """Largest ‖Df(x)‖ found ≤ Lip(f) ≤ layer-wise SDP certificate, over R^d; `deep_bracket`."""
@@ -168,41 +166,29 @@ class MLP(Network):
 
 @dataclass(frozen=True, eq=False)
 class TwoLayerBatch(Sequence[TwoLayer]):
-    """E two-layer nets that were trained together; `batch[e]` is the e-th as a `TwoLayer`.
+    """The nets that were trained together, and `mse` (E,), their mean squared training errors."""
 
-    W (E, k, d), b and a (E, k), c (E,) are the weights, `mse` (E,) the mean squared errors on the
-    training data, `starts` (m, d) as in `TwoLayer`.
-    """
-
-    W: Float[ndarray, "E k d"]
-    b: Float[ndarray, "E k"]
-    a: Float[ndarray, "E k"]
-    c: Float[ndarray, "E"]
+    nets: tuple[TwoLayer, ...]
     mse: Float[ndarray, "E"]
-    starts: Float[ndarray, "m d"] = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.c)
+        return len(self.nets)
 
-    def __getitem__(self, e):  # type: ignore[override]  # int → TwoLayer; slices are not needed
-        name = f"two-layer ReLU net, k = {self.W.shape[1]}"
-        return TwoLayer(self.W[e], self.b[e], self.a[e], float(self.c[e]), name, self.starts)
+    def __getitem__(self, e):  # type: ignore[override]
+        return self.nets[e]
 
     def __call__(self, X: ArrayLike) -> Float[ndarray, "E n"]:
         """f_e at each row of X (n, d), for every net e."""
-        hidden = self.W @ check.matrix(X, columns=self.W.shape[2]).T + self.b[:, :, None]
-        return (self.a[:, None, :] @ np.maximum(hidden, 0))[:, 0] + self.c[:, None]
+        return np.stack([f(X) for f in self.nets])
 
 
 def initial_weights(
     n_nets: int, k: int, d: int, rng: np.random.Generator, input_norm: float = 1.0
-) -> tuple[
-    Float[ndarray, "E k d"], Float[ndarray, "E k"], Float[ndarray, "E k"], Float[ndarray, "E"]
-]:
-    """Weights (W, b, a, c) of E nets: w_j ~ N(0, I/input_norm²), a_j ~ N(0, 1/k), biases 0.
+) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Random W (E, k, d), b and a (E, k), c (E,) of E nets.
 
-    With ‖x‖ ≈ input_norm neurons see inputs of size about 1, and outputs start at about 1.
-    Raises ValueError if a number is not positive.
+    w_j ~ N(0, I/input_norm²), a_j ~ N(0, 1/k), biases 0: with ‖x‖ ≈ input_norm, neurons see inputs
+    of size about 1, and outputs start at about 1. Raises ValueError if a number is not positive.
     """
     check.generator(rng)
     E, k, d = (check.count(v, s) for v, s in ((n_nets, "n_nets"), (k, "k"), (d, "d")))
@@ -211,7 +197,7 @@ def initial_weights(
 
 
 def fit_two_layer(
-    X: Float[ndarray, "n d"],
+    X: Float[ndarray, "n d"] | Float[ndarray, "E n d"],
     y: Float[ndarray, "n"] | Float[ndarray, "E n"],
     k: int,
     *,
@@ -222,83 +208,84 @@ def fit_two_layer(
 ) -> TwoLayerBatch:
     """A net of width k for each row of y that minimises (1/n)·Σ_i (f(x_i) − y_i)², all at once.
 
+    X (n, d) serves all nets, or X (E, n, d) each its own.
     Full-batch Adam with the steps of `schedule`, from `initial_weights` at the root mean square of
     ‖x_i‖; training ends earlier once every net's error is at most `tol`. A step costs three matrix
     products for all nets together: ten times faster than one `nn.Module` after the other.
 
     Raises ValueError for wrong shapes, entries that are not finite, or settings out of range.
     """
-    X, Y = check.matrix(X), check.array(y, "y")
-    if Y.ndim not in (1, 2) or Y.shape[-1] != len(X) or not Y.size:
-        raise ValueError(f"y has shape {Y.shape}; ({len(X)},) or (E, {len(X)}) is needed")
+    X, Y = check.array(X, "X"), check.array(y, "y")
+    if X.ndim != 3:
+        X = check.matrix(X)
+    need = Y.shape[:-1] if X.ndim == 2 else X.shape[:1]
+    if not X.size or not Y.size or len(need) > 1 or Y.shape != (*need, X.shape[-2]):
+        raise ValueError(
+            f"y has shape {Y.shape}; (n,) or (E, n) is needed, for X of shape {X.shape}"
+        )
     Y, sizes = np.atleast_2d(Y), schedule(lr, steps)
     tol = check.positive(tol, "tol", zero_allowed=True)
-    norm = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
-    start = initial_weights(len(Y), k, X.shape[1], rng, norm)
-    W, b, a, c = _adam_on_squared_error(X, Y, *start, sizes, tol)
-    batch = TwoLayerBatch(W, b, a, c, np.empty(0), _points_like(X))
-    return replace(batch, mse=((batch(X) - Y) ** 2).mean(axis=1))
+    norm = float(np.sqrt((X**2).sum(axis=-1).mean())) or 1.0
+    start = initial_weights(len(Y), k, X.shape[-1], rng, norm)
+    weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
+    points, starts = ([v] * len(Y) if v.ndim == 2 else v for v in (X, _points_like(X)))
+    name = f"two-layer ReLU net, k = {k}"
+    nets = tuple(TwoLayer(*w, name, v) for *w, v in zip(*weights, starts, strict=True))
+    mse = np.array([((f(x) - y) ** 2).mean() for f, x, y in zip(nets, points, Y, strict=True)])
+    return TwoLayerBatch(nets, mse)
 
 
 def fit_mlp(
     X: Float[ndarray, "n d"],
-    y: Int[ndarray, "n"] | Float[ndarray, "n"],
+    y: Int[ndarray, "n"],
     hidden: Sequence[int] = (128,),
     *,
     rng: np.random.Generator,
-    loss: Literal["cross-entropy", "squared"] = "cross-entropy",
     epochs: int = 50,
     batch_size: int = 128,
     lr: float = 1e-3,
     dtype: DType = "float32",
 ) -> MLP:
-    """A ReLU network with the given hidden widths, trained by Adam on shuffled batches.
+    """A classifier with the given hidden widths, trained by Adam on the cross-entropy of batches.
 
-    Parameters: X (n, d); y class numbers 0, …, C−1 for "cross-entropy" (C = max y + 1 outputs) or
-    real numbers for "squared" (one output). Steps as in `schedule`. Weights start as N(0, 2/inputs)
-    (He et al., ICCV 2015), biases at 0. Training sees (x − mean)/spread, spread the root mean
-    square of all centred entries; both are folded into the first layer afterwards.
+    Parameters: X (n, d); y class numbers 0, …, C−1, C = max y + 1. Steps as in `schedule`, batches
+    shuffled. Weights start as N(0, 2/inputs) (He et al., ICCV 2015), biases at 0. Training sees
+    (x − mean)/spread, spread the root mean square of all centred entries; both are folded into the
+    first layer afterwards.
 
     Raises ValueError for wrong shapes, entries that are not finite, class numbers that are not
     0, 1, 2, …, or settings outside their range.
     """
     X = check.matrix(X)
     n, d = X.shape
-    check.generator(rng), check.one_of(loss, "loss", ("cross-entropy", "squared"))
-    check.one_of(dtype, "dtype", ("float32", "float64"))
-    batch_size, classes = check.count(batch_size, "batch_size"), loss == "cross-entropy"
+    check.generator(rng), check.one_of(dtype, "dtype", ("float32", "float64"))
+    batch_size = check.count(batch_size, "batch_size")
     per_epoch = -(-n // batch_size)
     sizes = schedule(lr, check.count(epochs, "epochs") * per_epoch)
     target = check.vector(y, length=n)
-    if classes and ((target != np.round(target)).any() or target.min() < 0):
-        raise ValueError(
-            "y must hold class numbers 0, 1, 2, … for the cross-entropy loss; "
-            "for real labels use loss='squared'"
-        )
+    if (target != np.round(target)).any() or target.min() < 0:
+        raise ValueError("y must hold class numbers 0, 1, 2, …")
     try:
         widths = [d, *(check.count(h, "hidden") for h in hidden)]
     except TypeError:
         raise ValueError(f"hidden = {hidden!r:.60}; widths such as (128,) are needed") from None
-    widths.append(int(target.max()) + 1 if classes else 1)
+    widths.append(int(target.max()) + 1)
     start = [
         (rng.standard_normal((o, i)) * np.sqrt(2 / i), np.zeros(o))
         for i, o in zip(widths, widths[1:], strict=False)
     ]
-    module = _module(start, dtype, trainable=True)
+    module = as_module(start, dtype, trainable=True)
     mean = X.mean(axis=0)
     spread = float(np.sqrt(((X - mean) ** 2).mean())) or 1.0
-    real = getattr(torch, dtype)
-    Xt = torch.tensor((X - mean) / spread, dtype=real)
-    yt = torch.tensor(target, dtype=torch.int64 if classes else real)
-    losses = torch.nn.functional
-    cost = losses.cross_entropy if classes else losses.mse_loss
+    inputs = torch.tensor((X - mean) / spread, dtype=getattr(torch, dtype))
+    labels = torch.tensor(target, dtype=torch.int64)
     with torch.enable_grad():
         for t, step in adam(list(module.parameters()), sizes):
             if t % per_epoch == 0:
                 order = torch.from_numpy(rng.permutation(n))
             rows = order[(t % per_epoch) * batch_size :][:batch_size]
-            step(cost(module(Xt[rows]), yt[rows]))
-    (W, b), *rest = _layers(module)
+            step(torch.nn.functional.cross_entropy(module(inputs[rows]), labels[rows]))
+    (W, b), *rest = layers_of(module)
     W = W / spread
     name = "MLP " + "-".join(map(str, widths))
     return MLP(((W, b - W @ mean), *rest), name, _points_like(X))
@@ -337,7 +324,7 @@ def adam(
 
 def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
     """All weights after a step of each size: `adam`, with the gradient by hand, for speed."""
-    (E, k, d), n = W0.shape, len(X)
+    (E, k, d), n = W0.shape, y.shape[1]
     # All weights in one vector (biases as a last column of W): Adam is seven calls for any E.
     W1 = np.append(W0, b0[:, :, None], 2)
     theta = torch.tensor(np.concatenate([W1.ravel(), a0.ravel(), c0]))
@@ -345,15 +332,18 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
 
     def weights(flat):
         W, a, c = flat.split([E * k * (d + 1), E * k, E])
-        return W.view(E * k, d + 1), a.view(E, 1, k), c.view(E, 1)
+        return W.view(E, k, d + 1), a.view(E, 1, k), c.view(E, 1)
 
     (W, a, c), (dW, da, dc) = weights(theta), weights(grad)
-    X1, target = torch.tensor(np.append(X, np.ones((n, 1)), 1)), torch.tensor(y)
+    X1, target = torch.tensor(np.append(X, np.ones((*X.shape[:-1], 1)), -1)), torch.tensor(y)
     X1T = X1.mT.contiguous()
     H, D = torch.empty(2, E, k, n, dtype=theta.dtype)
     with torch.no_grad():
         for t, size in enumerate(sizes, start=1):
-            torch.mm(W, X1T, out=H.view(E * k, n))
+            if X1.ndim == 2:
+                torch.mm(W.view(E * k, d + 1), X1T, out=H.view(E * k, n))
+            else:
+                torch.bmm(W, X1T, out=H)
             H.relu_()
             r = torch.bmm(a, H)[:, 0].add_(c).sub_(target)
             if tol > 0 and bool((r.square().mean(dim=1) <= tol).all()):
@@ -364,66 +354,25 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
             torch.mul(a.mT, r[:, None], out=D)
             # zero where the neuron is off
             torch.ops.aten.threshold_backward.grad_input(D, H, 0, grad_input=D)
-            torch.mm(D.view(E * k, n), X1, out=dW)
+            if X1.ndim == 2:
+                torch.mm(D.view(E * k, n), X1, out=dW.view(E * k, d + 1))
+            else:
+                torch.bmm(D, X1, out=dW)
             m.lerp_(grad, 0.1)
             v.mul_(0.999).addcmul_(grad, grad, value=0.001)
             torch.sqrt(v, out=scale)
             scale.div_((1 - 0.999**t) ** 0.5).add_(1e-8)
             theta.addcdiv_(m, scale, value=-size / (1 - 0.9**t))
-    W1, a, c = W.view(E, k, d + 1).numpy(), a.numpy()[:, 0], c.numpy()[:, 0]
-    return W1[:, :, :d], W1[:, :, d], a, c
+    W1 = W.numpy()
+    return W1[:, :, :d], W1[:, :, d], a.numpy()[:, 0], c.numpy()[:, 0]
 
 
-def _module(
-    layers: Sequence[tuple[ndarray, ndarray]], dtype: DType, *, trainable: bool
-) -> torch.nn.Sequential:
-    """The layers for torch, with ReLU between them; one output comes as (n,)."""
-    real = getattr(torch, check.one_of(dtype, "dtype", ("float32", "float64")))
-    parts: list[torch.nn.Module] = []
-    for W, b in layers:
-        linear = torch.nn.utils.skip_init(torch.nn.Linear, *W.shape[::-1], dtype=real)
-        for name, value in (("weight", W), ("bias", b)):
-            parameter = torch.nn.Parameter(torch.tensor(value, dtype=real), requires_grad=trainable)
-            setattr(linear, name, parameter)
-        parts += [torch.nn.ReLU(), linear] if parts else [linear]
-    return torch.nn.Sequential(*parts, *([torch.nn.Flatten(0)] if len(layers[-1][1]) == 1 else []))
-
-
-def _layers(module: torch.nn.Module) -> Layers:
-    """The matrices and biases of a torch module that is a `Network`, in float64."""
-    need = "Linear layers with ReLU between them are needed, in an nn.Sequential"
-    if not isinstance(module, torch.nn.Module):
-        raise ValueError(f"module = {module!r:.60} is a {type(module).__name__}; {need}")
-    layers: list[tuple[ndarray, ndarray]] = []
-    order: list[str] = []
-    for name, part in module.named_modules(remove_duplicate=False):
-        known = ("Sequential", "Linear", "ReLU", "Flatten", "Identity", "Dropout")
-        forward = getattr(part.forward, "__func__", None)  # a subclass may compute something else
-        kind = next((k for k in known if forward is getattr(torch.nn, k).forward), "")
-        where = f"module[{name}]" if name else "module"
-        if not kind or part._forward_hooks or part._forward_pre_hooks:
-            what = type(part).__name__ + " with hooks" * bool(kind)
-            raise ValueError(f"{where} is a {what}; {need} (or Flatten, Identity, Dropout)")
-        one_output = bool(layers) and len(layers[-1][1]) == 1
-        if kind == "Flatten" and (part.start_dim != 1 and not one_output or part.end_dim != -1):
-            raise ValueError(f"{where} is a {part}; only Flatten() keeps points apart")
-        if kind == "Linear":
-            bias = torch.zeros(len(part.weight)) if part.bias is None else part.bias
-            W, b = (v.detach().cpu().double().numpy() for v in (part.weight, bias))
-            layers.append((W, b))
-        order += [kind] if kind in ("Linear", "ReLU") else []
-    if not layers or order != (["Linear", "ReLU"] * len(layers))[:-1]:
-        raise ValueError(f"module is {', '.join(order) or 'empty'}; {need}")
-    return tuple(layers)
-
-
-def _points_like(X: Float[ndarray, "n d"]) -> Float[ndarray, "m d"]:
+def _points_like(X: Float[ndarray, "... n d"]) -> Float[ndarray, "... m d"]:
     """At most 256 of the points, and as many normal ones of their root mean square norm."""
-    X = X[:256]
-    norm = np.sqrt((X**2).sum(axis=1).mean()) or 1.0
-    return np.concatenate(
-        [X, np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[1]), X.shape)]
-    )
+    X = X[..., :256, :]
+    norm = np.sqrt((X**2).sum(axis=-1).mean()) or 1.0
+    normal = np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[-1]), X.shape)
+    return np.concatenate([X, normal], axis=-2)
 
 
 def _starts(starts: ArrayLike | None, W: Float[ndarray, "k d"]) -> Float[ndarray, "m d"]:
