@@ -20,6 +20,12 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
             "n, hidden, epochs = 900, (16, 16), 20",
         ),
     ],
+    "02-memorization": [
+        ("memorization-digits", "n, E = 200, 8 ", "n, E = 120, 3 "),
+        ("memorization-least-squares", "m, sigma = 400, 0.5", "m, sigma = 200, 0.4"),
+        ("memorization-control", "(50, 200, 800, 3200), 50, []", "(60, 240), 60, []"),
+        ("memorization-control-noise", "n, d, sigmas = 200, 800,", "n, d, sigmas = 100, 300,"),
+    ],
     "10-rademacher": [
         (
             "rademacher-task",
@@ -47,6 +53,7 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
     "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
+    "02-memorization": ["memorization-signal-error", "memorization-laziest"],
     "10-rademacher": [
         "rademacher-linear",
         "rademacher-slopes",
