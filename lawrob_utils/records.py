@@ -15,35 +15,27 @@ import importlib
 import inspect
 import io
 import itertools
-import json
 import os
 import pkgutil
 import platform
 import sys
-import time
-import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import joblib
 import numpy as np
-from filelock import FileLock, Timeout
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from . import _validate as check
 from . import data
+from ._rows import Row, canonical, finished, key, read, results, run_row, scalar, workers, write
 
-Row = dict[str, Any]
 Grid = Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]]
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 RESERVED = {"rng", "device", "seconds"}
-UNREACHABLE_AFTER = 5.0  # seconds
 
 
 def points(grid: Grid) -> list[Row]:
@@ -58,10 +50,10 @@ def points(grid: Grid) -> list[Row]:
         if lists is False or not set(lists) <= {tuple, list, range} or RESERVED & axes.keys():
             raise ValueError(f"grid: {axes!r} must map parameters, not {RESERVED}, to tuples")
         for values in itertools.product(*axes.values()):
-            row = dict(zip(axes, map(_scalar, values), strict=True))
-            if _key(row) in rows:
+            row = dict(zip(axes, map(scalar, values), strict=True))
+            if key(row) in rows:
                 raise ValueError(f"grid: the row {row} comes twice")
-            rows[_key(row)] = row
+            rows[key(row)] = row
     if not rows:
         raise ValueError(f"grid = {grid!r} has no rows; every parameter needs a value")
     return list(rows.values())
@@ -73,8 +65,8 @@ def generator(seed: int, parameters: Mapping[str, Any]) -> np.random.Generator:
     So it depends on neither the order of the rows nor the machine. (1 and 1.0 differ.) Every row
     has its own. Rows that share data draw them from `generator(seed, {"n": n, "d": d})`, say.
     """
-    given = {name: _scalar(value) for name, value in parameters.items()}
-    text = _json({"seed": check.count(seed, "seed", at_least=0), "parameters": given})
+    given = {name: scalar(value) for name, value in parameters.items()}
+    text = canonical({"seed": check.count(seed, "seed", at_least=0), "parameters": given})
     return np.random.default_rng(np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype="<u4"))
 
 
@@ -146,28 +138,28 @@ class Record:
         check.count(jobs, "jobs"), check.one_of(device, "device", ("cpu", "cuda"))
         row = f"{self.row.__module__}.{self.row.__qualname__}"
         plan = {"row": row, "seed": self.seed, "device": device, "grid": _axes(grid)}
-        with _workers(jobs, dask), _finished(folder, plan, resume) as (done, keep):
-            todo = [p for p in wanted if _key(p) not in done]
+        with workers(jobs, dask), finished(folder, plan, resume) as (done, keep):
+            todo = [p for p in wanted if key(p) not in done]
             parent = os.getpid() if dask is None else None
-            run = functools.partial(joblib.delayed(_run), self.row, device, parent)
+            run = functools.partial(joblib.delayed(run_row), self.row, device, parent)
             tasks = [run(p, generator(self.seed, p)) for p in todo]
             bar = tqdm(total=len(todo), unit="row", disable=None if progress else True)
             failed = []
-            with bar, contextlib.closing(_results(tasks)) as results:
-                for p, result, trouble in results:
+            with bar, contextlib.closing(results(tasks)) as found:
+                for p, result, trouble in found:
                     if trouble:
                         failed.append(f"the row {p} failed. It said:\n{trouble}")
                         tqdm.write(failed[-1], file=sys.stderr)
                     else:
                         keep(result)
-                        done[_key(p)] = result
+                        done[key(p)] = result
                     bar.update()
             if failed:
                 raise RuntimeError(
                     f"{len(failed)} of {len(wanted)} rows failed; the others are finished"
                     f"{' and kept' if folder else ''}. {failed[0]}"
                 )
-            rows = [done[_key(p)] for p in wanted]
+            rows = [done[key(p)] for p in wanted]
             names = dict.fromkeys(name for p in (*wanted, *rows) for name in p if name != "seconds")
             table = [{name: row.get(name) for name in (*names, "seconds")} for row in rows]
             if folder is not None and (Path(folder) / "rows.jsonl").is_file():
@@ -202,168 +194,9 @@ def provenance(command: str, seed: int, seconds: float, settings: Mapping[str, A
     }  # fmt: skip
 
 
-def read(folder: Path) -> list[Row]:
-    """The rows of results.csv in the folder."""
-    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return [{k: _typed(v) for k, v in line.items()} for line in csv.DictReader(file)]
-
-
-def write(folder: Path, files: Mapping[str, bytes | str], about: Mapping[str, Any]) -> None:
-    """The files, each whole or not at all, and last provenance.json, which vouches for them."""
-    (folder / "provenance.json").unlink(missing_ok=True)
-    told = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    for name, content in {**files, "provenance.json": told}.items():
-        beside = folder / f".{name}"
-        try:
-            with beside.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(folder / name)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise OSError(f"{folder / name} cannot be written: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _finished(folder: Path | str | None, plan: Row, resume: bool) -> Iterator[tuple]:
-    """The finished rows by key, and the function that keeps one more; nobody else writes here."""
-    if folder is None:
-        yield {}, lambda row: None
-        return
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(folder / ".lock", timeout=0))
-        except Timeout:
-            raise FileExistsError(f"another run is at work in {folder}") from None
-        path, old = folder / "rows.jsonl", folder / "provenance.json"
-        whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""  # no torn line
-        try:
-            head, *rows = [json.loads(line) for line in whole.splitlines()] or [None]
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}; delete the line, or the file") from error
-        if rows and not resume:
-            raise FileExistsError(
-                f"{path} holds {len(rows)} finished rows; go on with --resume, or delete it"
-            )
-        complete = head is None and resume and old.is_file()
-        if complete:
-            head, rows = json.loads(old.read_text())["settings"], read(folder)
-        changed = [n for n in plan if head and resume and head.get(n) != plan[n]]
-        if changed:
-            was = "; ".join(f"{n} was {head[n]!r} and is {plan[n]!r}" for n in changed)
-            raise ValueError(f"the run in {folder} was another: {was:.500}. Choose another folder")
-        axes = {name for part in plan["grid"] for name in part}
-        done = {_key({k: v for k, v in row.items() if k in axes}): row for row in rows}
-        if complete:
-            yield done, done.update
-            return
-        with path.open("ab", buffering=0) as file:
-            file.truncate(0 if not rows else len(whole) + 1)
-            if not rows:
-                _append(file, plan)
-            yield done, functools.partial(_append, file)
-
-
-def _append(file: Any, line: Row) -> None:
-    """One line more, on disk when this returns; if it cannot be, the file is as it was."""
-    size, text = os.fstat(file.fileno()).st_size, json.dumps(line).encode() + b"\n"
-    try:
-        if file.write(text) != len(text):
-            raise OSError("the disk is full")
-        os.fsync(file.fileno())
-    except OSError as error:
-        file.truncate(size)
-        raise OSError(f"{file.name} cannot be written: {error.strerror or error}") from error
-
-
-@contextlib.contextmanager
-def _workers(jobs: int, dask: str | None) -> Iterator[None]:
-    """joblib told where the rows run: processes here, or workers of a Dask scheduler."""
-    if dask is None:
-        with joblib.parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-            yield
-        return
-    if importlib.util.find_spec("distributed") is None:
-        raise ValueError(f"dask = {dask!r} needs Dask: pip install 'dask[distributed]'")
-    from distributed import Client
-
-    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
-    where: Row = local if dask == "local" else {"address": dask}
-    try:
-        client = Client(timeout=UNREACHABLE_AFTER, **where)
-    except (OSError, ValueError) as error:
-        told = f"dask = {dask!r}: no scheduler answers there within {UNREACHABLE_AFTER:g} s"
-        raise TimeoutError(f"{told} ({error})") from None
-    with client, joblib.parallel_config("dask", client=client):
-        if set(client.nthreads().values()) != {1}:
-            raise ValueError(f"dask = {dask!r} needs workers: dask worker ADDRESS --nthreads 1")
-        yield
-
-
-def _results(tasks: list) -> Generator[tuple[Row, Row, str], None, None]:
-    try:
-        if tasks:
-            yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
-    except Exception as error:  # a row's own are caught in `_run`
-        raise RuntimeError(f"a worker or the scheduler was lost: {error!r}") from error
-
-
-def _run(row: Callable, device: str, parent: int | None, parameters: Row, rng: np.random.Generator):
-    """One row on one thread, in whatever process: its parameters, itself, or why it failed."""
-    if parent not in (None, os.getpid(), os.getppid()):
-        os._exit(1)  # the process that wanted the row was killed
-    torch = sys.modules.get("torch")
-    threads = torch.get_num_threads() if torch else 0
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    try:
-        with patch.dict(os.environ, ONE_THREAD), threadpool_limits(1):
-            if torch:
-                torch.set_num_threads(1)
-            begin = clock()
-            result = {k: _scalar(v) for k, v in row(rng=rng, device=device, **parameters).items()}
-            seconds = round(clock() - begin, 3)
-        if result.keys() & {*parameters, "seconds"}:
-            raise ValueError(f"the row returned {[*result]}, some of which are names of parameters")
-        return parameters, {**parameters, **result, "seconds": seconds}, ""
-    except Exception:
-        return parameters, {}, traceback.format_exc()
-    finally:
-        if torch:
-            torch.set_num_threads(threads)
-
-
-def _scalar(value: Any) -> Any:
-    """What a table gives back as it was: a number, True, False, None, or no word for one."""
-    value = value.item() if isinstance(value, np.generic) else value
-    word = isinstance(value, str) and _typed(value) == value
-    if word or value is None or isinstance(value, (bool, int, float)):
-        return value
-    raise ValueError(f"{value!r:.200} cannot stand in a table: a number, True, False, None or text")
-
-
-def _typed(text: str) -> Any:
-    if text in ("", "True", "False"):
-        return {"": None, "True": True, "False": False}[text]
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def _axes(grid: Grid) -> list[dict[str, list]]:
     several = [grid] if isinstance(grid, Mapping) else grid
-    return [{k: list(map(_scalar, v)) for k, v in axes.items()} for axes in several]
-
-
-def _key(parameters: Mapping[str, Any]) -> str:
-    return _json({name: value for name, value in parameters.items() if value is not None})
+    return [{k: list(map(scalar, v)) for k, v in axes.items()} for axes in several]
 
 
 def names() -> tuple[str, ...]:

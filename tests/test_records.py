@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from lawrob_utils import records
+from lawrob_utils import _rows, records
 from lawrob_utils.records import Record, generator, points
 
 HERE = Path(__file__).parent
@@ -275,7 +275,7 @@ def test_one_writer_at_a_time(tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "UNREACHABLE_AFTER", 0.3)
+    monkeypatch.setattr(_rows, "UNREACHABLE_AFTER", 0.3)
     with pytest.raises(TimeoutError, match="no scheduler answers there within 0.3 s"):
         of(draw).run("quick", tmp_path / "out", dask="tcp://127.0.0.1:9")
     assert not (tmp_path / "out").exists()
@@ -327,7 +327,7 @@ def test_list_names_every_record_with_its_cost(capsys):
 def test_the_command_line_tells_trouble_with_an_exit_status(
     arguments, status, words, capsys, monkeypatch
 ):
-    monkeypatch.setattr(records, "UNREACHABLE_AFTER", 0.3)
+    monkeypatch.setattr(_rows, "UNREACHABLE_AFTER", 0.3)
     if arguments[0] == "mine":
         monkeypatch.setattr(records, "find", lambda name: of(fails))
     assert records.main(arguments) == status
