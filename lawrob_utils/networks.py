@@ -230,7 +230,8 @@ def fit_two_layer(
     weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
     points, starts = ([v] * len(Y) if v.ndim == 2 else v for v in (X, _points_like(X)))
     name = f"two-layer ReLU net, k = {k}"
-    nets = tuple(TwoLayer(*w, name, v) for *w, v in zip(*weights, starts, strict=True))
+    each = zip(*weights, starts, strict=True)
+    nets = tuple(TwoLayer(W, b, a, c, name, v) for W, b, a, c, v in each)
     mse = np.array([((f(x) - y) ** 2).mean() for f, x, y in zip(nets, points, Y, strict=True)])
     return TwoLayerBatch(nets, mse)
 
