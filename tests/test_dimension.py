@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lawrob_utils.recorded.mnist_isoperimetry import dimensions as dim
 from scipy.spatial import cKDTree
 
 from lawrob_utils import data
-from lawrob_utils import dimension as dim
 from lawrob_utils.bracket import Estimate
 from lawrob_utils.isoperimetry import coordinate, hamming_family
 

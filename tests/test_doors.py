@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lawrob_utils.recorded.mnist_isoperimetry import dimensions as dim
 
 from lawrob_utils import data, plotting
-from lawrob_utils import dimension as dim
 from lawrob_utils import isoperimetry as iso
 from lawrob_utils import rademacher as rad
 from lawrob_utils.bracket import Estimate

@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "lawrob_utils"
 FLOORS = [
-    {"_validate", "_torch", "_expect", "bracket"},
+    {"_validate", "_torch", "_expect", "_rows", "bracket"},
     {"data", "law", "lipschitz"},
-    {"memorizers", "networks", "attacks", "isoperimetry", "dimension", "rademacher"},
+    {"memorizers", "networks", "attacks", "isoperimetry", "rademacher"},
     {"fewbits", "plotting", "records"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

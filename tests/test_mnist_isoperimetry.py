@@ -6,6 +6,7 @@ Oracles: random pairs, finite differences, brute force, scikit-learn.
 import numpy as np
 import pytest
 from lawrob_utils.recorded.mnist_isoperimetry import functions
+from lawrob_utils.recorded.mnist_isoperimetry.dimensions import widest_linear
 from lawrob_utils.recorded.mnist_isoperimetry.distances import separation
 from lawrob_utils.recorded.mnist_isoperimetry.functions import (
     norm_of_part,
@@ -17,7 +18,6 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier
 
 from lawrob_utils import data
-from lawrob_utils.dimension import widest_linear
 from lawrob_utils.isoperimetry import distance_to_points
 
 

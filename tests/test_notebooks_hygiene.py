@@ -91,7 +91,9 @@ def test_no_output_is_an_error_a_warning_a_progress_bar_or_an_address_in_memory(
 @chapter
 def test_every_claim_holds_with_the_parameters_as_they_stand(chapter):
     """`expect` prints nothing while a claim is true."""
-    assert [c["id"] for c, _, plain in outputs(chapter) if "With these settings this" in plain] == []
+    assert [
+        c["id"] for c, _, plain in outputs(chapter) if "With these settings this" in plain
+    ] == []
 
 
 @chapter

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lawrob_utils import _validate as check
-from lawrob_utils.dimension import principal_directions
 from lawrob_utils.isoperimetry import OneLipschitz, distance_to_points
+
+from .dimensions import principal_directions
 
 
 def norm_of_part(m: int, centre: Float[ndarray, "d"]) -> OneLipschitz:

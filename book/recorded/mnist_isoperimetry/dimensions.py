@@ -16,9 +16,9 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from . import _validate as check
-from .bracket import Estimate
-from .isoperimetry import OneLipschitz, scaled_std
+from lawrob_utils import _validate as check
+from lawrob_utils.bracket import Estimate
+from lawrob_utils.isoperimetry import OneLipschitz, scaled_std
 
 
 def total_variance(X: Float[ndarray, "n d"]) -> Estimate:
