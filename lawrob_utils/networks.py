@@ -304,7 +304,7 @@ def schedule(lr: float, steps: int) -> Float[ndarray, "steps"]:
 def adam(
     parameters: Sequence[torch.Tensor], sizes: Iterable[float]
 ) -> Iterator[tuple[int, Callable[[torch.Tensor], None]]]:
-    """Adam, a step for each size: gives (t, step); step(loss) moves the parameters downhill.
+    """Adam, a step for each size: gives (t, step); step(loss) moves the parameters downhill::
 
         for t, step in adam(weights, schedule(lr, steps)):
             step(loss(weights))

@@ -26,6 +26,34 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("memorization-control", "(50, 200, 800, 3200), 50, []", "(60, 240), 60, []"),
         ("memorization-control-noise", "n, d, sigmas = 200, 800,", "n, d, sigmas = 100, 300,"),
     ],
+    "08-interpretation": [
+        (
+            "interpretation-mixture-bounds",
+            "s2, weights = 0.1, (0.5, 0.3,",
+            "s2, weights = 0.2, (0.4,",
+        ),
+        (
+            "interpretation-known-sets",
+            "n, m = np.random.default_rng(80), 3000, 40",
+            "n, m = np.random.default_rng(80), 1000, 20",
+        ),
+        (
+            "interpretation-confounded",
+            "n, sizes, worlds = 100, (125, 150,",
+            "n, sizes, worlds = 60, (80,",
+        ),
+        (
+            "interpretation-e5-limit",
+            "n, cases = 40, [(160, 1), (640, 1),",
+            "n, cases = 20, [(80, 1),",
+        ),
+        (
+            "interpretation-e5-live",
+            "n, d, r, k, share = 40, 80, 0.2, 16, 0.98",
+            "n, d, r, k, share = 20, 60, 0.2, 8, 0.9",
+        ),
+        ("interpretation-e5-exponents-table", "split, table = 0.14,", "split, table = 0.1,"),
+    ],
     "10-rademacher": [
         (
             "rademacher-task",
@@ -54,6 +82,26 @@ SAME = {  # cells after the first change that print the same, as what changed is
     "00-preface": [],
     "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
+    "08-interpretation": [  # read off records, or a part of one run again
+        "interpretation-clusters-table",
+        "interpretation-dimensions",
+        "interpretation-scale-of-neighbours",
+        "interpretation-effective-table",
+        "interpretation-live",
+        "interpretation-spreads-table",
+        "interpretation-tails-needed",
+        "interpretation-noise",
+        "interpretation-product",
+        "interpretation-e5-constant",
+        "interpretation-e5-factors",
+        "interpretation-e5-more-bits",
+        "interpretation-e5-trust-table",
+        "interpretation-e5-small-table",
+        "interpretation-e5-images-table",
+        "interpretation-e5-front",
+        "interpretation-e5-flips-table",
+        "interpretation-e5-flips-line",
+    ],
     "10-rademacher": [
         "rademacher-linear",
         "rademacher-slopes",

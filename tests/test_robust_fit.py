@@ -1,6 +1,7 @@
 """The experiment robust_fit: its data are what it says, its record obeys the theorem and counts its bits, and rows come out again."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("torch")
@@ -100,8 +101,8 @@ def test_bits_and_parameters_follow_from_the_width(table):
 
 def test_no_recorded_network_beats_the_theorem(table):
     seen = 0
-    for row in robust_fit.select(table, data=None):
-        if not row["total_bits"] or row["n"] % 2:
+    for row in table:
+        if row["data"] or not row["total_bits"] or row["n"] % 2:
             continue
         for r, eta in ((row["radius_proved"], 0.02), (row["r"], 1 - (row["harder"] or 0.98))):
             assert row["total_bits"] >= law.robust_bits(row["n"], row["d"], r, eta=max(eta, 0)), row
@@ -120,7 +121,10 @@ def test_certificates_do_not_contradict_the_attacks(table):
 
 
 def test_caps_come_out_again_from_their_definition(table):
-    for row in robust_fit.select(table, method="caps", n=100, d=160, r=0.14, seed=0):
+    wanted = {"method": "caps", "n": 100, "d": 160, "r": 0.14, "seed": 0}
+    rows = [row for row in table if wanted.items() <= row.items()]
+    assert {row["bits"] for row in rows} == {0, 1, 2}
+    for row in rows:
         X, y = robust_fit.sample(data="sphere", n=100, d=160, seed=0)
         assert grouped_caps(X, y, row["k"], bits=row["bits"], share=0.98).radius >= 0.14
         assert again(row)["k"] == row["k"]
@@ -128,18 +132,9 @@ def test_caps_come_out_again_from_their_definition(table):
 
 @pytest.mark.parametrize("bits", [0, 1])
 def test_a_cheap_trained_row_comes_out_again(table, bits):
-    row = robust_fit.select(
-        table,
-        data=None,
-        method=None,
-        effort=None,
-        start=None,
-        n=100,
-        d=80,
-        r=0.14,
-        seed=0,
-        bits=bits,
-    )[0]
+    usual = dict.fromkeys(("data", "method", "effort", "start"))
+    cell = {**usual, "n": 100, "d": 80, "r": 0.14, "seed": 0, "bits": bits}
+    (row,) = (row for row in table if cell.items() <= row.items())
     fresh = again(row)
     assert abs(np.log(fresh["k"] / row["k"])) < 0.3  # other processors: a few rungs
     assert fresh["reach"] == pytest.approx(row["reach"], abs=2e-4)
@@ -153,24 +148,42 @@ def test_the_quick_preset_runs_and_finds_more_bits_than_the_theorem_asks_for():
             assert row["total_bits"] > law.robust_bits(row["n"], row["d"], row["r"], eta=0.1)
 
 
-def test_dimension_of_width_of_a_sphere_is_its_own():
-    curve = [{"kappa": kappa, "k": 300 / kappa} for kappa in (8, 16, 32, 64)]
-    images = [{"k": 300 / 20}] * 3
-    v = robust_fit.dimension_of_width(images, curve, draws=20)
-    assert v.value == pytest.approx(20) and v.interval == pytest.approx((20, 20))
-    assert robust_fit.dimension_of_width([{"k": 2}], curve, draws=20).value == np.inf
-    assert robust_fit.dimension_of_width([{"k": 99}], curve, draws=20).value == 0
+def frame(**columns):
+    return pd.DataFrame({name: np.atleast_1d(values) for name, values in columns.items()})
+
+
+SPHERES = frame(kappa=[8, 16, 32, 64], k=300 / np.array([8, 16, 32, 64]))
+
+
+def test_a_sphere_has_its_own_dimension_and_what_lies_outside_the_spheres_is_0_or_infinite():
+    for k, kappa in ((300 / 20, 20), (2, np.inf), (99, 0)):
+        found = robust_fit.dimension_of_width(frame(k=[k] * 3), SPHERES, draws=20)
+        assert found.value == pytest.approx(kappa)
+        assert found.interval == pytest.approx((kappa, kappa)) and found.error == 0
+
+
+def test_interval_of_a_dimension_covers_the_truth_when_widths_scatter():
+    rng, kappas, covered = np.random.default_rng(5), np.repeat([8, 16, 32, 64], 3), 0
+    for _ in range(60):
+        k = 300 / kappas * np.exp(0.1 * rng.standard_normal(kappas.size))
+        images = frame(k=300 / 20 * np.exp(0.1 * rng.standard_normal(5)))
+        found = robust_fit.dimension_of_width(images, frame(kappa=kappas, k=k), draws=100)
+        low, high = found.interval
+        assert low <= high and found.error == pytest.approx((high - low) / 2)
+        covered += low <= 20 <= high
+    assert 36 <= covered <= 60  # three to five draws: a bootstrap is a little too narrow
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("images", "spheres"),
     [
-        lambda: robust_fit.dimension_of_width([], [{"kappa": 8, "k": 3}]),
-        lambda: robust_fit.dimension_of_width(
-            [{"k": None}], [{"kappa": 8, "k": 3}, {"kappa": 9, "k": 2}]
-        ),
+        (frame(k=[]), SPHERES),
+        (frame(k=[9.0]), frame(kappa=[8, 8], k=[3, 2])),
+        (frame(k=[np.nan]), SPHERES),
+        (frame(k=[9.0]), frame(kappa=[8, 9], k=[3, np.nan])),
+        (frame(k=[9.0]), frame(kappa=[8, 9], k=[3, 0])),
     ],
 )
-def test_analysis_refuses_what_it_cannot_fit(call):
+def test_dimension_of_width_refuses_what_it_cannot_compare(images, spheres):
     with pytest.raises(ValueError, match="needed"):
-        call()
+        robust_fit.dimension_of_width(images, spheres)

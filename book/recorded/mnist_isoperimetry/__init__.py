@@ -3,7 +3,7 @@
     python -m lawrob_utils.records mnist_isoperimetry --preset full          (about 8 minutes on one core)
 
 Read in order: `row` and the four things it measures (`tail`, `distance`, `dimension`, `clusters`), the grids, and what is read off
-the table: `select`, `estimate`, `scale`.
+the table: `scale`.
 
 A 1-Lipschitz function is chosen on one half of the points and measured on the other, so that the choice does not bias what is measured.
 Every part of the data is set beside two laws with the same mean and covariance: a Gaussian, for which K² = λ_max exactly, and the image of
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -29,7 +30,7 @@ from lawrob_utils.isoperimetry import (
     scaled_std,
     tail_constant_at_least,
 )
-from lawrob_utils.records import Record, Row, generator
+from lawrob_utils.records import Record, generator
 
 from .dimensions import (
     levina_bickel,
@@ -42,6 +43,9 @@ from .dimensions import (
 )
 from .distances import Separation, separation
 from .functions import norm_of_part, signed_distance, widest_cone, widest_net
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEED = 20210526
 SETS = ("digits", "mnist")
@@ -258,7 +262,7 @@ def _digits(value: float, digits: int = 5) -> float:
     return float(f"{float(value):.{digits}g}")
 
 
-# ------------------------------------------------------------------------------------------------- the grids, and the table read
+# ------------------------------------------------------------------------------------------------------------------ the grids
 
 
 def _grid(
@@ -317,35 +321,20 @@ QUICK = _grid(
 )
 
 
-def select(table: Iterable[Row], **conditions: object) -> list[Row]:
-    """The rows in which every named column has the given value."""
-    return [r for r in table if all(r.get(name) == value for name, value in conditions.items())]
+def scale(table: pd.DataFrame, set: str, part: int | str) -> tuple[Estimate, str]:
+    """The lower bound of K of a part, and the function it comes from.
 
+    That is the function which spreads most on the half it was chosen on; the two made of distances
+    to sets are left out, since on their own half they are far steeper than elsewhere.
 
-def estimate(table: Iterable[Row], **conditions: object) -> Estimate:
-    """`value` ± `error` of the one row that satisfies the conditions; raises ValueError if there is none, or more than one."""
-    rows = select(table, **conditions)
-    if len(rows) != 1:
-        raise ValueError(
-            f"{conditions}: {len(rows)} rows of the table satisfy this; exactly one is needed"
-        )
-    return Estimate(rows[0]["value"], rows[0]["error"] if rows[0].get("error") is not None else 0.0)  # type: ignore[arg-type]
-
-
-def scale(
-    table: Iterable[Row], set: str, part: int | str, law: str = "data"
-) -> tuple[Estimate, str]:
-    """The lower bound of K of a part and the function it comes from: the one that spreads most on the half it was chosen on."""
-    rows = select(table, what="tail", set=set, part=part, law=law)
-    if not rows:
-        raise ValueError(
-            f"set = {set!r}, part = {part!r}, law = {law!r}: no such tails in the table"
-        )
-    rows = [
-        r for r in rows if r["function"] not in ("set", "two sets")
-    ]  # on their own half these two are far steeper than elsewhere
-    best = max(rows, key=lambda r: float(r["std_choose"]))  # type: ignore[arg-type]
-    return Estimate(best["value"], best["error"]), str(best["function"])  # type: ignore[arg-type]
+    Raises ValueError if the table has no tails of this part.
+    """
+    own = (table["what"] == "tail") & (table["law"] == "data") & (table["set"] == set)
+    rows = table[own & (table["part"] == part) & ~table["function"].isin(["set", "two sets"])]
+    if rows.empty:
+        raise ValueError(f"set = {set!r}, part = {part!r}: no such tails in the table")
+    best = rows.loc[rows["std_choose"].idxmax()]
+    return Estimate(float(best["value"]), float(best["error"])), str(best["function"])
 
 
 RECORD = Record(

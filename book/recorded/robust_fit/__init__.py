@@ -4,7 +4,8 @@
     python -m lawrob_utils.records robust_fit --preset quick    (5 seconds; prints)
 
 Read in order: `sample` (the points and labels), `row` (the smallest width at which at least `share` of them are robust at radius r, and how it
-was checked), the grids, `load`; then what the chapter makes of the rows, `exponents` and `dimension_of_width`. A row with method "caps" is
+was checked), the grids, `load`; then what the chapter makes of
+the widths, `dimension_of_width`. A row with method "caps" is
 an explicit net, one with method "trained" the outcome of a search over widths.
 
 What is counted. A trained net with bits = b has b-bit hidden weights, one common bias, one common output weight and signs fixed
@@ -15,8 +16,8 @@ bits = 0 has real weights, P = k(d + 2) + 1 parameters.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -25,7 +26,6 @@ from numpy import ndarray
 from lawrob_utils import _validate as check
 from lawrob_utils import data as points
 from lawrob_utils.bracket import Estimate
-from lawrob_utils.law import power_law
 from lawrob_utils.records import Record, Row, generator
 
 from .nets import (
@@ -37,6 +37,9 @@ from .nets import (
     span_attack,
     widths,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEED = 20210526
 CHOICE_BITS = 8
@@ -349,61 +352,41 @@ RECORD = Record(
 load, run = RECORD.load, RECORD.run
 
 
-def select(rows: Sequence[Row], **conditions: object) -> list[Row]:
-    """The rows in which every named column has the given value; None stands for an empty cell."""
-    return [row for row in rows if all(row[name] == value for name, value in conditions.items())]
-
-
-def exponents(rows: Sequence[Row], column: str) -> dict[str, Estimate]:
-    """The exponents of n, d, r in the column, with 90 % intervals.
-
-    Cells (rows with the same n, d and r) are drawn, since what a power law leaves over is not noise
-    from row to row but bends of the true curve. Raises ValueError as `power_law` does.
-    """
-    x = {name: [row[name] for row in rows] for name in ("n", "d", "r")}
-    return power_law(
-        x, [row[column] for row in rows], level=0.9, cluster=np.transpose([*x.values()])
-    )
-
-
 def dimension_of_width(
-    images: Sequence[Mapping[str, Any]], spheres: Sequence[Mapping[str, Any]], *, draws: int = 2000
+    images: pd.DataFrame, spheres: pd.DataFrame, *, draws: int = 2000
 ) -> Estimate:
-    """The κ at which points of a κ-sphere in the same ambient dimension need as many neurons as the images: log κ interpolated in log k.
+    """The κ at which κ-spheres in the same ambient dimension need as many neurons as the images.
 
-    images and spheres are rows with the same n, r and bits. Over the κ recorded the mean of log k is made non-increasing (running minimum); outside
-    their range the answer is inf or 0. The 90 % interval is a bootstrap over seeds, of the images and of the spheres of each κ.
+    images has the widths k of one (n, r, bits), spheres those of the same and their kappa. Over the
+    κ recorded the mean of log k is made non-increasing (running minimum), and log κ interpolated in
+    log k; outside their range the answer is inf or 0. The 90 % interval is a bootstrap over draws
+    of the points (seeds), of the images and of the spheres of each κ. Fixed generator.
 
     Raises ValueError if there are no rows, fewer than two κ, or a width is missing.
     """
-    found = (
-        [row["k"] for row in images],
-        {
-            int(row["kappa"]): [r["k"] for r in spheres if r["kappa"] == row["kappa"]]
-            for row in spheres
-        },
-    )
-    if not found[0] or len(found[1]) < 2 or None in [*found[0], *sum(found[1].values(), [])]:
+    kappas, curves = [], []
+    for kappa, rows in spheres.groupby("kappa"):
+        kappas.append(kappa)
+        curves.append(rows["k"].to_numpy(float))
+    level = images["k"].to_numpy(float)
+    if not len(level) or len(kappas) < 2 or not np.concatenate([level, *curves]).min() > 0:
         raise ValueError(
-            f"{len(found[0])} rows of images and {len(found[1])} values of kappa, with widths; at least 1 and 2 are needed"
+            f"images has {len(level)} rows and spheres {len(kappas)} values of kappa; "
+            "at least 1 and 2 with widths are needed"
         )
-    kappas = sorted(found[1])
     rng = np.random.default_rng(0)
 
     def crossing(image: ndarray, sphere: Sequence[ndarray]) -> float:
-        level, curve = (
-            np.log(image).mean(),
-            np.minimum.accumulate([np.log(k).mean() for k in sphere]),
-        )
+        level = np.log(image).mean()
+        curve = np.minimum.accumulate([np.log(k).mean() for k in sphere])
         if level > curve[0] or level < curve[-1]:
             return 0.0 if level > curve[0] else np.inf
         return float(np.exp(np.interp(-level, -curve, np.log(kappas))))
 
-    data = np.array(found[0], float), [np.array(found[1][kappa], float) for kappa in kappas]
     samples = [
-        crossing(rng.choice(data[0], data[0].size), [rng.choice(k, k.size) for k in data[1]])
+        crossing(rng.choice(level, level.size), [rng.choice(k, k.size) for k in curves])
         for _ in range(draws)
     ]
     low, high = map(float, np.quantile(samples, (0.05, 0.95), method="nearest"))
-    error = (high - low) / 2 if high < np.inf else np.inf
-    return Estimate(crossing(*data), error, (low, high))
+    half = 0.0 if low == high else (high - low) / 2  # both may be inf
+    return Estimate(crossing(level, curves), half, (low, high))
