@@ -1,7 +1,7 @@
 # Every target makes .venv first if it is missing or out of date (book/_tools/setup.sh).
 PY := .venv/bin/python
 
-.PHONY: book test lab refresh portable student bench lock clean
+.PHONY: book test lab refresh portable student bench mutants lock clean
 
 book: venv  ## run the notebooks that are stale, then build the pages into _build/html
 	@$(PY) book/_tools/build.py
@@ -23,6 +23,9 @@ student: venv  ## copies of the notebooks with the solutions taken out, in _buil
 
 bench: venv  ## the speed comparisons, as ratios measured in one run
 	@$(PY) tests/benchmarks/run.py
+
+mutants: venv  ## what the tests of the code that certifies do not notice (half an hour)
+	@$(PY) book/_tools/mutants.py
 
 lock: venv  ## resolve requirements.lock anew (needs uv)
 	@sh book/_tools/lock.sh

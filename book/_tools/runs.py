@@ -123,7 +123,7 @@ class Run:
     seconds: float
     differing: tuple[str, ...]
     raised: tuple[str, ...]
-    used: tuple[str, ...]
+    used: tuple[str, ...] = ()  # with a default, for runs that an older build has kept
 
     @staticmethod
     def path(notebook: Path, cache: Path) -> Path:
