@@ -26,6 +26,23 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("memorization-control", "(50, 200, 800, 3200), 50, []", "(60, 240), 60, []"),
         ("memorization-control-noise", "n, d, sigmas = 200, 800,", "n, d, sigmas = 100, 300,"),
     ],
+    "06-law-of-robustness": [
+        ("law-one-function", "dims, rows = (50, 100, 200, 400)", "dims, rows = (40, 80, 300)"),
+        ("law-one-function", "10, 3.0, 100_000", "8, 2.5, 50_000"),
+        (
+            "law-union",
+            "n, d, draws, counts = 400, 100, 8, 10 ** np.arange(6)",
+            "n, d, draws, counts = 300, 60, 6, 10 ** np.arange(5)",
+        ),
+        ("law-constants", "rows, WJ = [], 1e10", "rows, WJ = [], 1e6"),
+        ("law-least-squares", ", 2000, 400\n", ", 1200, 500\n"),
+        ("law-hetero", "2000, 400, 100", "1000, 200, 50"),
+        ("law-bumps", "500, 2000, 4", "300, 900, 3"),
+        ("law-trained", "400, 200, 3", "150, 80, 2"),
+        ("law-main-fit", "200, 1000", "100, 400"),
+        ("law-clusters", "1000, 20, 4", "600, 10, 3"),
+        ("law-deep", "30, 20\n", "20, 10\n"),
+    ],
     "08-interpretation": [
         (
             "interpretation-mixture-bounds",
@@ -82,6 +99,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
     "00-preface": [],
     "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
+    "06-law-of-robustness": ["law-exponents"],
     "08-interpretation": [  # read off records, or a part of one run again
         "interpretation-clusters-table",
         "interpretation-dimensions",
