@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import product
 from typing import ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -31,9 +30,8 @@ Side: TypeAlias = Literal["upper", "lower"]
 class Memorizer(Protocol):
     """What every memorizer can do, and every network.
 
-    name is a few words for a figure; n_parameters is the P of the law, how many real numbers,
-    chosen after the data were seen, describe f; f(X) has f(x) for each row of X; lipschitz brackets
-    the Euclidean Lipschitz constant of f on R^d.
+    name is for figures; n_parameters is the P of the law, how many real numbers, chosen after the
+    data were seen, describe f; f(X) has f(x) for each row of X; lipschitz is Euclidean, on R^d.
     """
 
     @property
@@ -86,6 +84,7 @@ class McShane(_Stored):
     y: Labels
     L: float
     side: Side = "upper"
+    steepest: PairWitness = field(init=False, repr=False)  # the pair of points that attains L*
     name, _counted = "McShane–Whitney", ("X", "y")  # L is computed from them
 
     @classmethod
@@ -94,18 +93,12 @@ class McShane(_Stored):
         return cls(X, y, data_lipschitz(X, y).value if L is None else L, side)
 
     def __post_init__(self) -> None:
-        X = check.matrix(self.X, rows_at_least=2)
-        L = check.positive(self.L, "L", zero_allowed=True)
-        self._store(X=X, y=check.vector(self.y, length=len(X)), L=L)
+        best, L = data_lipschitz(self.X, self.y), check.positive(self.L, "L", zero_allowed=True)
+        self._store(X=check.matrix(self.X), y=check.vector(self.y), L=L, steepest=best)
         check.one_of(self.side, "side", ("upper", "lower"))
-        if L < (best := self.steepest).value * (1 - 1e-12):
+        if L < best.value * (1 - 1e-12):
             pair = f"{best.value:g}, the slope between the points {best.i} and {best.j}"
             raise ValueError(f"L = {L:g} is below L* = {pair}; take L >= L*, as f must fit")
-
-    @cached_property
-    def steepest(self) -> PairWitness:
-        """The pair of points that attains L*."""
-        return data_lipschitz(self.X, self.y)
 
     def _values(self, X: Points) -> Labels:
         sign = 1.0 if self.side == "upper" else -1.0
@@ -129,8 +122,6 @@ class Bumps(_Stored):
     >>> f = Bumps.fit(np.array([[0.0], [1.0], [3.0]]), np.array([1.0, -1.0, 1.0]))
     >>> f(np.array([[0.0], [0.25], [1.0], [3.25]])).tolist(), f.n_parameters
     ([1.0, 0.5, -1.0, 0.5], 6)
-    >>> print(f.lipschitz())
-    Lip = 2 (from the highest centre to the edge of its bump)
     """
 
     centres: Points
@@ -142,25 +133,21 @@ class Bumps(_Stored):
     @classmethod
     def fit(cls, X: Points, y: Labels, radius: float | None = None) -> Self:
         """A bump on each point, of radius δ/2 for None."""
-        half = min_separation(X).value / 2 or 1.0  # of equal points the constructor tells
-        return cls(X, y, half if radius is None else radius)
+        return cls(X, y, (min_separation(X).value / 2 or 1) if radius is None else radius)
 
     def __post_init__(self) -> None:
         X, r = check.matrix(self.centres, rows_at_least=2), check.positive(self.radius, "radius")
         closest, y = min_separation(X), check.vector(self.heights, length=len(X))
         self._store(centres=X, heights=y, radius=r, delta=closest.value)
-        i, j = closest.i, closest.j
+        pair = f"X[{closest.i}] and X[{closest.j}]"
         if closest.value == 0:
-            raise ValueError(f"X[{i}] and X[{j}] are the same point; merge repeated points")
+            raise ValueError(f"{pair} are the same point; merge repeated points")
         if r > closest.value * (1 + 1e-12):
-            apart = f"{closest.value:g}, the distance of X[{i}] and X[{j}]"
-            raise ValueError(f"radius = {r:g} exceeds {apart}: f would not fit; take half of it")
+            raise ValueError(f"radius = {r:g} exceeds {closest.value:g} between {pair}; take half")
 
     def _values(self, X: Points) -> Labels:
-        t = cdist(X, self.centres)  # takes differences: exactly 0 from a point to itself
-        t /= -self.radius
-        t += 1
-        return np.maximum(t, 0, out=t) @ self.heights
+        # cdist takes differences, so the distance of a point to itself is exactly 0
+        return np.maximum(0, 1 - cdist(X, self.centres) / self.radius) @ self.heights
 
     def lipschitz(self) -> Bracket:
         """Exactly max|y_i|/r if the bumps are disjoint; else a bracket.
@@ -170,8 +157,8 @@ class Bumps(_Stored):
         """
         r, X, y = self.radius, self.centres, self.heights
         if r <= self.delta / 2 * (1 + 1e-12):  # both may be rounded
-            steepest = float(np.abs(y).max() / r)
-            return Bracket.exact(steepest, "from the highest centre to the edge of its bump")
+            by = "from the highest centre to the edge of its bump"
+            return Bracket.exact(float(np.abs(y).max() / r), by)
         groups = X, X[y > 0], X[y < 0]
         middle = max(self._slope_at(points.mean(axis=0)) for points in groups if len(points))
         lower = max(middle, data_lipschitz(X, y).value)
@@ -192,9 +179,8 @@ class Bumps(_Stored):
 class Projected(_Stored):
     """f(x) = inner(Ax): a memorizer of the points Ax_i, as a memorizer in R^d.
 
-    A (d̃, d) has orthonormal rows, as `data.random_subspace(d, d̃, rng).T` has, and counts nothing,
-    being fixed before the data are seen. Lip(f) = Lip(inner) exactly, because ‖Ax − Ax'‖ ≤ ‖x − x'‖,
-    with equality in the span of the rows.
+    A (d̃, d) has orthonormal rows, as `data.random_subspace(d, d̃, rng).T` has, and is fixed before
+    the data are seen. Lip(f) = Lip(inner): ‖Ax − Ax'‖ ≤ ‖x − x'‖, with equality in their span.
     """
 
     inner: Memorizer
@@ -205,20 +191,17 @@ class Projected(_Stored):
         if not isinstance(self.inner, Memorizer):
             raise ValueError(f"inner = {self.inner!r:.60} is no memorizer (see `Memorizer`)")
         self._store(A=check.matrix(self.A, "A"), name=f"projected {self.inner.name}")
-        off = np.abs(self.A @ self.A.T - np.eye(len(self.A))).max()
-        if off > 1e-10:
+        if (off := np.abs(self.A @ self.A.T - np.eye(len(self.A))).max()) > 1e-10:
             raise ValueError(f"A: its rows are not orthonormal, A·Aᵀ is off by {off:.2g}")
 
     @property
     def n_parameters(self) -> int:
-        """Those of inner."""
         return self.inner.n_parameters
 
     def _values(self, X: Points) -> Labels:
         return self.inner(X @ self.A.T)
 
     def lipschitz(self) -> Bracket:
-        """The bracket of inner."""
         return self.inner.lipschitz()
 
 
@@ -277,18 +260,14 @@ class Baum(_Stored):
             return Bracket.exact(steepest, "steepest crossing of slabs, all sign patterns")
         D = np.abs(gram).sum(axis=1)
         top = np.linalg.eigvalsh(gram / np.sqrt(np.outer(D, D)))[-1] * (1 + 1e-12)
-        steep = np.argsort(-np.linalg.norm(V, axis=1))
+        steep, upper = np.argsort(-np.linalg.norm(V, axis=1)), float(np.sqrt(top * D.sum()))
         lower = max(self._crossing(V, steep[:count]) for count in {1, min(self.U.shape)})
-        upper, by = float(np.sqrt(top * D.sum())), "eigenvalue bound on sign patterns"
-        return Bracket(lower, upper, "gradient where slabs cross", by)
+        return Bracket(lower, upper, "gradient where slabs cross", "eigenvalue bound on patterns")
 
     def _crossing(self, V: Float[ndarray, "G d"], chosen: ndarray) -> float:
-        """‖∇f‖ where the chosen slabs cross, with signs that no single flip improves; 0 on a kink."""
+        """‖∇f‖ where these slabs cross, with signs that no single flip improves; 0 on a kink."""
         gram, s = V[chosen] @ V[chosen].T, np.ones(chosen.size)
-        for _ in range(20 * chosen.size):
-            gain = np.diag(gram) - s * (gram @ s)
-            if gain.max() <= 1e-12 * np.trace(gram):
-                break
+        while (gain := np.diag(gram) - s * (gram @ s)).max() > 1e-12 * np.trace(gram):
             s[gain.argmax()] *= -1
         x = np.linalg.lstsq(self.U[chosen], 1 - s * self.w[chosen] / 2, rcond=None)[0]
         t = (self.U @ x - 1) / self.w
@@ -301,36 +280,38 @@ class Baum(_Stored):
 def _slab(X: Points, members: ndarray) -> Float[ndarray, "d+1"]:
     """The shortest u with ⟨u, x⟩ = 1 for members, and the w with |⟨u, x⟩ − 1| ≥ w for others."""
     u = np.linalg.lstsq(X[members], np.ones(members.size), rcond=None)[0]
-    t, some = np.abs(X @ u - 1), members.tolist()[:8]
+    t = np.abs(X @ u - 1)
     miss = float(t[members].max())
     t[members] = np.inf
     nearest, w = t.argmin(), float(t.min())
-    remedy = "move the points slightly or take smaller groups"
-    if miss > 1e-6:
-        raise ValueError(f"X: no hyperplane away from 0 passes through the points {some}; {remedy}")
-    if miss > 1e-6 * w or w <= 0:
-        raise ValueError(f"X[{nearest}] lies in the slab of {some}, up to rounding; {remedy}")
+    if miss > 1e-6 * min(w, 1.0) or w <= 0:
+        slab = f"no slab with X[{nearest}] at its edge holds X[{members.tolist()[:8]}]"
+        raise ValueError(f"{slab}: not in general position; move points, or take smaller groups")
     return np.append(u, w)
 
 
 @dataclass(frozen=True, eq=False)
-class _Linear(_Stored):
+class LeastSquares(_Stored):
+    """f(x) = ⟨w, (x_1, …, x_P)⟩ with the least (1/n)Σ(f(x_i) − y_i)², P ≤ min(n, d).
+
+    It memorizes in part: for labels of variance σ² that are independent of the points the training
+    error is σ²(1 − P/n) on average, so ε = σ²P/n, and Lip(f) = ‖w‖ ≈ (ε/σ)√(nd/P) for P ≪ n.
+    """
+
     w: Float[ndarray, "P"]
     d: int
-    _counted = ("w",)  # which coordinates they belong to was fixed beforehand
+    name, _counted = "least squares", ("w",)  # which coordinates are used was fixed beforehand
 
     @classmethod
     def fit(cls, X: Points, y: Labels, P: int) -> Self:
         """On the first P coordinates of the points."""
-        X = check.matrix(X)
+        X, perfect = check.matrix(X), issubclass(cls, MinNormLinear)
         y, (n, d) = check.vector(y, length=len(X)), X.shape
-        perfect = issubclass(cls, MinNormLinear)
         low, high = (n, d) if perfect else (1, min(n, d))
         if not low <= check.count(P, "P") <= high:
             raise ValueError(f"P = {P}; {cls.__name__} needs {low} to {high} at n = {n}, d = {d}")
         w = np.linalg.lstsq(X[:, :P], y, rcond=None)[0]
-        miss = float(np.abs(X[:, :P] @ w - y).max())
-        if perfect and miss > 1e-6 * max(1.0, float(np.abs(y).max())):
+        if perfect and (miss := np.abs(X[:, :P] @ w - y).max()) > 1e-6 * max(1, np.abs(y).max()):
             raise ValueError(f"X: no linear function of {P} coordinates fits (off by {miss:.2g})")
         return cls(w, d)
 
@@ -346,8 +327,8 @@ class _Linear(_Stored):
         return Bracket.exact(float(np.linalg.norm(self.w)), "norm of the weights")
 
 
-class MinNormLinear(_Linear):
-    """f(x) = ⟨w, (x_1, …, x_P)⟩ with the smallest ‖w‖ = Lip(f) of all perfect fits, n ≤ P ≤ d.
+class MinNormLinear(LeastSquares):
+    """The same for n ≤ P ≤ d: of all w with a perfect fit the one with the smallest ‖w‖ = Lip(f).
 
     For x_i i.i.d. N(0, I/d) and labels ±1 independent of them ‖w‖² is distributed as
     nd/χ²_{P−n+1}, so that E‖w‖² = nd/(P − n − 1) if P ≥ n + 2: an inverse Wishart matrix.
@@ -356,19 +337,9 @@ class MinNormLinear(_Linear):
     name = "min-norm linear"
 
 
-class LeastSquares(_Linear):
-    """f(x) = ⟨w, (x_1, …, x_P)⟩ with the least (1/n)Σ(f(x_i) − y_i)², P ≤ min(n, d).
-
-    It memorizes in part: for labels of variance σ² that are independent of the points the training
-    error is σ²(1 − P/n) on average, so ε = σ²P/n, and Lip(f) = ‖w‖ ≈ (ε/σ)√(nd/P) for P ≪ n.
-    """
-
-    name = "least squares"
-
-
 @dataclass(frozen=True, eq=False)
 class OneNumber(_Stored):
-    """f_a(x) = Σ_i s_i min(1, max(0, (ρ − ‖x − c_i‖)/(ρ − e))), all of it read from the digits of a.
+    """f_a(x) = Σ_i s_i min(1, max(0, (ρ − ‖x − c_i‖)/(ρ − e))), all read from the digits of a.
 
     a = number/2^m ∈ [0, 1) is the only parameter. Its first ndb binary digits are the centres c_i,
     the points of [−1, 1]^d rounded to b ≤ 52 bits a coordinate, so that ‖x_i − c_i‖ ≤ e, with
@@ -376,20 +347,13 @@ class OneNumber(_Stored):
     distance of two centres: the bumps do not overlap and are flat within e, so f_a(x_i) = y_i and
     Lip(f_a) = 1/(ρ − e). Numbers that differ in the last digit differ by 2 at a data point, so that
     J, the Lipschitz constant of a ↦ f_a in sup norm, is at least 2^{m+1}.
-
-    >>> f = OneNumber.fit(np.array([[-1.0], [1.0]]), np.array([1.0, -1.0]), bits=3)
-    >>> f"{f.number:08b}", f.n_parameters, f.n_bits
-    ('00011110', 1, 8)
     """
 
     number: int = field(repr=False)
     n: int
     d: int
     bits: int
-    _centres: Points = field(init=False, repr=False)
-    _signs: Labels = field(init=False, repr=False)
-    _rho: float = field(init=False, repr=False)
-    _ramp: float = field(init=False, repr=False)
+    _read: tuple = field(init=False, repr=False)  # centres, signs, ρ, ρ − e
     name, _counted = "one number", ("number",)
 
     @classmethod
@@ -398,17 +362,16 @@ class OneNumber(_Stored):
         X = check.matrix(X, rows_at_least=2)
         y, b, d = check.signs(y, length=len(X)), check.count(bits, "bits"), X.shape[1]
         if np.abs(X).max() > 1 or b > 52:
-            size = f"X has an entry of size {np.abs(X).max():g} and bits = {bits}"
-            raise ValueError(f"{size}; entries in [-1, 1] and at most 52 bits are allowed")
+            most = np.abs(X).max()
+            raise ValueError(f"X up to {most:g}, bits = {b}; entries in [-1, 1] and 52 are allowed")
         steps = np.rint((X + 1) / 2 * (2**b - 1)).astype(np.int64)
         digits = np.append(steps.reshape(-1, 1) >> np.arange(b)[::-1] & 1, y > 0)
         try:
             return cls(int((digits + 48).astype(np.uint8).tobytes(), 2), len(X), d, b)
         except ValueError as refusal:
             apart = min_separation(X).value
-            enough = apart and int(np.log2(1 + 4 * np.sqrt(d) / apart)) + 1
-            advice = f"bits = {enough} are enough" if enough else "two points are the same"
-            raise ValueError(f"{refusal}; {advice}") from None
+            enough = int(np.log2(1 + 4 * np.sqrt(d) / apart)) + 1 if apart else "infinitely many"
+            raise ValueError(f"{refusal}; bits = {enough} are enough") from None
 
     def __post_init__(self) -> None:
         n, d, b = (check.count(getattr(self, k), k) for k in ("n", "d", "bits"))
@@ -416,9 +379,9 @@ class OneNumber(_Stored):
             raise ValueError(f"bits = {b}, number: at most 52 bits and n(d·bits + 1) digits")
         digits = np.frombuffer(f"{self.number:0{self.n_bits}b}".encode(), np.uint8) - 48
         steps = digits[:-n].reshape(n, d, b) @ (1 << np.arange(b)[::-1])
-        self._store(_centres=2 * steps / (2**b - 1) - 1, _signs=2.0 * digits[-n:] - 1)
-        rho, e = min_separation(self._centres).value / 2, np.sqrt(d) / (2**b - 1) * (1 + 1e-12)
-        self._store(_rho=rho, _ramp=float(rho - e))
+        centres, e = 2 * steps / (2**b - 1) - 1, np.sqrt(d) / (2**b - 1) * (1 + 1e-12)
+        rho = min_separation(centres).value / 2
+        self._store(_read=(centres, 2.0 * digits[-n:] - 1, rho, float(rho - e)))
         if rho <= e:
             raise ValueError(f"bits = {b} move points by {e:.2g}; less than {rho:.2g} is needed")
 
@@ -428,9 +391,10 @@ class OneNumber(_Stored):
         return self.n * (self.d * self.bits + 1)
 
     def __call__(self, X: Points) -> Labels:
-        distance = cdist(check.matrix(X, columns=self.d), self._centres)
-        return np.clip((self._rho - distance) / self._ramp, 0, 1) @ self._signs
+        centres, signs, rho, ramp = self._read
+        distance = cdist(check.matrix(X, columns=self.d), centres)
+        return np.clip((rho - distance) / ramp, 0, 1) @ signs
 
     def lipschitz(self) -> Bracket:
         """Exactly 1/(ρ − e): down the slope of any bump; the bumps do not overlap."""
-        return Bracket.exact(1 / self._ramp, "from the flat top of a bump to its edge")
+        return Bracket.exact(1 / self._read[3], "from the flat top of a bump to its edge")
