@@ -111,6 +111,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-noise",
         "interpretation-product",
         "interpretation-e5-constant",
+        "interpretation-e5-start",
         "interpretation-e5-factors",
         "interpretation-e5-more-bits",
         "interpretation-e5-trust-table",
@@ -119,6 +120,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-e5-front",
         "interpretation-e5-flips-table",
         "interpretation-e5-flips-line",
+        "interpretation-e5-flips-rivals",
     ],
     "10-rademacher": [
         "rademacher-linear",

@@ -65,6 +65,14 @@ def test_diameter_bounds_the_constant_of_a_law_with_two_values():
     assert np.max(2 * log_mgf / LAMBDAS**2) == pytest.approx(0.25, rel=1e-4)
 
 
+def test_a_share_of_wrong_labels_makes_at_most_the_noise_of_an_even_share_and_at_least_half_of_it():
+    rng = np.random.default_rng(91)
+    for _ in range(200):
+        q = rng.beta(*rng.uniform(0.05, 2, 2), 1000) / 2  # P(y is not the likelier label | x)
+        noise = np.mean(1 - (1 - 2 * q) ** 2)  # E Var(y|x) of labels ±1
+        assert 0.5 * 4 * q.mean() * (1 - q.mean()) <= noise <= 4 * q.mean() * (1 - q.mean()) + 1e-12
+
+
 def test_two_worlds_with_equal_noise_times_dimension_have_the_same_shortest_fit():
     rng, n, P = np.random.default_rng(90), 60, 150
     means = []
