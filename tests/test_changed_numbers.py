@@ -71,6 +71,18 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ),
         ("interpretation-e5-exponents-table", "split, table = 0.14,", "split, table = 0.1,"),
     ],
+    "04-size-vs-robustness": [
+        ("size-share", "n, M, sizes, draws = 400, 800,", "n, M, sizes, draws = 300, 1600,"),
+        (
+            "size-baum-fits",
+            "d, ns, draws = 20, np.array([100, 200, 400, 800, 1600]), 15",
+            "d, ns, draws = 15, np.array([100, 200, 400]), 5",
+        ),
+        ("size-trap", "np.random.default_rng(3), 200, []", "np.random.default_rng(3), 150, []"),
+        ("size-trap-bracket", "n = 1000\n", "n = 300\n"),
+        ("size-projected", "n, d, rng = 200, 1000,", "n, d, rng = 150, 1000,"),
+        ("size-linear-measure", "n, d, draws, rng = 100, 1600, 40", "n, d, draws, rng = 90, 1600, 9"),
+    ],
     "10-rademacher": [
         (
             "rademacher-task",
@@ -122,6 +134,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-e5-flips-line",
         "interpretation-e5-flips-rivals",
     ],
+    "04-size-vs-robustness": [],
     "10-rademacher": [
         "rademacher-linear",
         "rademacher-slopes",
