@@ -109,7 +109,14 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
 }
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
-    "01-adversarial-examples": ["adversarial-six", "adversarial-mnist", "adversarial-mnist-flips"],
+    "01-adversarial-examples": [
+        "adversarial-linear-noise",
+        "adversarial-six",
+        "adversarial-mnist",
+        "adversarial-mnist-flips",
+        "adversarial-table",
+        "adversarial-more",
+    ],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
     "06-law-of-robustness": ["law-exponents"],
     "08-interpretation": [  # read off records, or a part of one run again
