@@ -304,10 +304,9 @@ def schedule(lr: float, steps: int) -> Float[ndarray, "steps"]:
 def adam(
     parameters: Sequence[torch.Tensor], sizes: Iterable[float]
 ) -> Iterator[tuple[int, Callable[[torch.Tensor], None]]]:
-    """Adam, a step for each size: gives (t, step); step(loss) moves the parameters downhill::
+    """Adam, a step for each size: gives (t, step), and step(loss) moves the parameters downhill.
 
-        for t, step in adam(weights, schedule(lr, steps)):
-            step(loss(weights))
+    `for t, step in adam(weights, schedule(lr, steps)): step(loss(weights))` is a whole training.
 
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1 (β = 0.9, 0.999, ε = 1e-8).
     """
