@@ -51,9 +51,7 @@ def law_curve(
         raise ValueError(f"sigma = {sigma.max():g}; labels in [-1, 1] have sigma <= 1")
     eps = sigma**2 if eps is None else _positive(eps, "eps")
     if (eps > sigma**2 * (1 + 1e-12)).any():
-        raise ValueError(
-            f"eps = {eps.max():g} exceeds sigma**2; the training error sigma**2 - eps is negative"
-        )
+        raise ValueError(f"eps = {eps.max():g} exceeds sigma**2: an error below 0")
     curve = eps / sigma * np.sqrt(n * d / P)
     return float(curve) if curve.ndim == 0 else curve
 
@@ -94,10 +92,8 @@ def lipschitz_lower_bound(
         raise ValueError(f"60·W·J/eps = {math.exp(log_base):g}; the theorem needs it above 1")
     enough = 8**4 * math.log(8 / delta) / eps**2
     if n < enough and not ignore_points:
-        raise ValueError(
-            f"n = {n} is below {enough:.3g} = 8⁴·log(8/delta)/eps², from where on the theorem "
-            "speaks; ignore_points=True computes the number nevertheless"
-        )
+        need = f"{enough:.3g} = 8⁴·log(8/delta)/eps²"
+        raise ValueError(f"n = {n} is below {need}; ignore_points=True computes it nevertheless")
     return eps / 2**9 * math.sqrt(n * d / (p * log_base + math.log(4 / delta)))
 
 
@@ -231,19 +227,15 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
     """
     values = np.asarray(symbols)
     if values.size == 0 or values.dtype.kind not in "iu":
-        raise ValueError(
-            f"symbols has dtype {values.dtype} and {values.size} entries; "
-            "at least one integer is needed"
-        )
+        kind = f"dtype {values.dtype} and {values.size} entries"
+        raise ValueError(f"symbols has {kind}; at least one integer is needed")
     letters = [int(letter) for letter in alphabet]
     if len(set(letters)) != len(letters) or not letters:
         raise ValueError(f"alphabet = {alphabet!r}; one or more different integers are needed")
     found, how_often = np.unique(values, return_counts=True)
     unknown = set(found.tolist()) - set(letters)
     if unknown:
-        raise ValueError(
-            f"symbols contains {min(unknown)}, which is not in the alphabet {tuple(letters)}"
-        )
+        raise ValueError(f"symbols contains {min(unknown)}, not in the alphabet {tuple(letters)}")
     N, arrangements, left = values.size, 1, values.size
     frequencies = choice_bits(math.comb(N + len(letters) - 1, len(letters) - 1))
     if N > 5000:
@@ -276,7 +268,6 @@ def power_law(
     *,
     level: float | None = None,
     cluster: ArrayLike | None = None,
-    draws: int = 1000,
 ) -> dict[str, Estimate]:
     """The exponents α of y ≈ c·Π x_k^α_k, by least squares on logarithms, each with an interval.
 
@@ -284,8 +275,8 @@ def power_law(
     that an interval is to cover, or None for one standard error to each side. `error` is half the
     length of the interval. Rows are independent with equal variance in log y, the intervals are
     Student's; with cluster (m,) or (m, k), where rows with equal entries deviate from the power law
-    together, clusters are drawn with replacement (`draws` times, fixed generator), and the
-    intervals are quantiles.
+    together, clusters are drawn with replacement (1000 times, fixed generator), and the intervals
+    are quantiles.
 
     Raises ValueError for an entry that is not positive, or if rows are too few or do not vary.
 
@@ -294,17 +285,12 @@ def power_law(
     0.50 ± 0.19
     """
     v = np.log(_positive(check.vector(y), "y"))
-    columns = {}
-    for name, values in x.items():
-        check.vector(values, str(name), length=v.size)
-        columns[str(name)] = np.log(_positive(values, str(name)))
-    A = np.column_stack([np.ones(v.size), *columns.values()])
+    columns = {str(k): check.vector(u, str(k), length=v.size) for k, u in x.items()}
+    A = np.column_stack([np.ones(v.size), *(np.log(_positive(u, k)) for k, u in columns.items())])
     free = len(A) - A.shape[1]
     if free < 1 or np.linalg.matrix_rank(A) < A.shape[1]:
-        raise ValueError(
-            f"x has {len(A)} rows; more than {A.shape[1]} are needed, in which all of "
-            f"{', '.join(columns)} vary on their own"
-        )
+        need = f"more than {A.shape[1]}, in which {', '.join(columns)} vary on their own"
+        raise ValueError(f"x has {len(A)} rows; {need}, are needed")
     best = np.linalg.lstsq(A, v, rcond=None)[0]
     top = student.cdf(1, free) if level is None else (1 + check.share(level, "level")) / 2
     if cluster is None:
@@ -312,31 +298,25 @@ def power_law(
         ends = best + np.outer((-1, 1), student.ppf(top, free) * np.sqrt(np.diag(variance)))
     else:
         if len(labels := np.asarray(cluster)) != v.size:
-            raise ValueError(
-                f"cluster has {len(labels)} rows; {v.size} are needed, one per row of x"
-            )
+            raise ValueError(f"cluster has {len(labels)} rows; {v.size} are needed, as in x")
         cells, cell = np.unique(labels, axis=0, return_inverse=True)
         rng, samples = np.random.default_rng(0), []
-        for _ in range(check.count(draws, "draws")):
+        for _ in range(1000):
             times = np.bincount(rng.integers(0, len(cells), len(cells)), minlength=len(cells))
             weight = np.sqrt(times[cell.ravel()])
             samples.append(np.linalg.lstsq(A * weight[:, None], v * weight, rcond=None)[0])
         ends = np.quantile(samples, (1 - top, top), axis=0)
-    return {
-        name: Estimate(
-            float(best[k]), float(ends[1, k] - ends[0, k]) / 2, tuple(ends[:, k].tolist())
-        )
-        for k, name in enumerate(columns, 1)
-    }
+    found = zip(columns, best[1:].tolist(), *ends[:, 1:].tolist(), strict=True)
+    return {name: Estimate(a, (high - low) / 2, (low, high)) for name, a, low, high in found}
 
 
 # ------------------------------------------------------------------------------------- checks
 
 
 def _positive(value: ArrayLike, name: str) -> Float[ndarray, "..."]:
-    array = np.asarray(value, dtype=float)
-    if not (np.isfinite(array) & (array > 0)).all():
-        raise ValueError(f"{name} = {value!r}; finite numbers above 0 are needed")
+    array = check.array(value, name)
+    if (array <= 0).any():
+        raise ValueError(f"{name} = {value!r:.60}; numbers above 0 are needed")
     return array
 
 
