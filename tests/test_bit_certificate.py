@@ -15,7 +15,7 @@ from lawrob_utils.recorded.bit_certificate.annealing import (  # noqa: E402
 
 from lawrob_utils import data  # noqa: E402
 from lawrob_utils.fewbits import FewBitNet  # noqa: E402
-from lawrob_utils.law import bit_certificate  # noqa: E402
+from lawrob_utils.law import bit_certificate, certified_lipschitz  # noqa: E402
 from lawrob_utils.recorded import bit_certificate as record  # noqa: E402
 
 FOLDER = Path(__file__).parents[1] / "book" / "recorded" / "bit_certificate"
@@ -36,6 +36,16 @@ def test_no_row_has_a_certificate_above_its_bracket():
             <= row["upper"]
             <= 1.1 * row["lower"]
         )
+
+
+def test_networks_scaled_by_least_squares_have_the_squared_correlation_as_their_fit():
+    for row in TABLE.table:
+        if row["method"] in ("relu", "abs", "annealed"):
+            n, d, bits = row["n"], row["d"], row["plain_bits"] + record.ROW_BITS
+            spread = record.sample(n, d)[1].std()
+            fit = row["correlation"] ** 2 * spread
+            formula = certified_lipschitz(n, d, bits, fit=fit, delta=record.DELTA)
+            assert row["certified"] == pytest.approx(formula, rel=1e-3)
 
 
 @pytest.mark.parametrize("key", [(1000, 100, 4), (2000, 400, 16), (4000, 400, 8)])

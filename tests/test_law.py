@@ -166,6 +166,17 @@ def test_certificate_of_a_perfect_fit_is_the_formula_with_the_mean_label():
     assert certified_lipschitz(4, 10, 50, fit=math.sqrt(0.75)) == pytest.approx(expected, rel=1e-12)
 
 
+def test_fit_of_a_least_squares_fit_is_the_squared_correlation():
+    rng = np.random.default_rng(0)
+    X, y = data.sphere(60, 20, rng), data.random_signs(60, rng)
+    A = np.c_[X, np.ones(60)]
+    f = A @ np.linalg.lstsq(A, y, rcond=None)[0]
+    fit = np.corrcoef(f, y)[0, 1] ** 2 * y.std()
+    assert bit_certificate(y, f, 99, 20) == pytest.approx(
+        certified_lipschitz(60, 20, 99, fit=fit), rel=1e-12
+    )
+
+
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-1e3, 1e3), seed=st.integers(0, 99))
 def test_scale_and_offset_of_f_are_free(scale, offset, seed):
     rng = np.random.default_rng(seed)
