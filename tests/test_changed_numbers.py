@@ -38,9 +38,10 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-least-squares", ", 2000, 400\n", ", 1200, 500\n"),
         ("law-hetero", "2000, 400, 100", "1000, 200, 50"),
         ("law-bumps", "500, 2000, 4", "300, 900, 3"),
-        ("law-trained", "400, 200, 3", "150, 80, 2"),
+        ("law-trained", "400, 200, 2", "150, 80, 2"),
         ("law-main-fit", "200, 1000", "100, 400"),
         ("law-clusters", "1000, 20, 4", "600, 10, 3"),
+        ("law-centred", "300, 60, 10, 200", "200, 50, 8, 100"),
         ("law-deep", "30, 20\n", "20, 10\n"),
     ],
     "08-interpretation": [
@@ -118,7 +119,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "adversarial-more",
     ],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
-    "06-law-of-robustness": ["law-exponents"],
+    "06-law-of-robustness": ["law-net", "law-exponents"],
     "08-interpretation": [  # read off records, or a part of one run again
         "interpretation-clusters-table",
         "interpretation-dimensions",

@@ -1,4 +1,4 @@
-"""What chapter 6 proves, checked by quadrature, enumeration and laws known to SciPy; and what it measures, on a small scale."""
+"""Chapter 6 checked by quadrature, enumeration and laws known to SciPy; what it measures, small."""
 
 import math
 
