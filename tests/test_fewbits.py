@@ -16,6 +16,7 @@ from lawrob_utils import data
 from lawrob_utils.fewbits import (
     STEPS,
     FewBitNet,
+    _steepest_squared,
     fit_few_bits,
     levels,
     quantize,
@@ -164,6 +165,9 @@ def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_rat
     np.testing.assert_allclose(better(X), slope * net(X) + offset, atol=1e-12)
     before, after = (bit_certificate(y, f(X), 50, 5) / f.lipschitz().upper for f in (net, better))
     assert before == pytest.approx(after, rel=1e-6)
+    near = 1e-7 * X  # where the net hardly varies
+    slope = np.polyfit(net(near) - net(near).mean(), y, 1)[0]
+    assert net.fitted(near, y).scale == pytest.approx(slope * net.scale, rel=1e-6)
     with pytest.raises(ValueError, match="does not correlate positively"):
         net.fitted(X, -y)
 
@@ -231,9 +235,29 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
     net = fit_two_layer(X, y, 10, rng=rng, steps=300)[0]
     errors = [np.abs(rounded(net, bits).net(X) - net(X)).mean() for bits in (2, 4, 8)]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.1
+    for small in (rounded(net, 2).net,):
+        for w, old in (
+            (np.column_stack([small.W, small.b]), [net.W, net.b[:, None]]),
+            (small.a, [net.a]),
+        ):
+            steps = (
+                w / np.abs(w).min()
+            )  # odd multiples of one step, whose mean is that of the weights
+            assert set(np.round(np.unique(np.abs(steps)), 9)) <= {1.0, 3.0}
+            assert np.abs(w).mean() == pytest.approx(np.abs(np.concatenate(old, axis=-1)).mean())
     assert rounded(net, 4).bits == 4 * (10 * 21 + 10)
     assert rounded(net, 8).entropy_bits < rounded(net, 8).bits
     assert relu_bracket(rounded(net, 8).net, X).upper > 0
+
+
+@pytest.mark.parametrize(("activation", "greatest"), [("relu", 4.0), ("abs", 5.76)])
+def test_penalty_is_the_steepest_pattern_which_for_absolute_values_takes_opposite_rows_together(
+    activation, greatest
+):
+    """Rows 2e and −0.4e: one of two ReLUs is on (2²), |u| adds the slopes of both (2.4²)."""
+    torch = pytest.importorskip("torch")
+    rows = torch.tensor([[2.0, 0.0], [-0.4, 0.0]], dtype=torch.float64)
+    assert float(_steepest_squared(rows, activation)) == pytest.approx(greatest)
 
 
 @pytest.mark.parametrize(

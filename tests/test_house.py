@@ -25,9 +25,8 @@ def lines(files) -> int:
     return sum(len(p.read_text("utf-8").splitlines()) for p in files)
 
 
-# TODO as the pieces land: 3900, 700, 400, and nothing
-CORE, CHECK, LONGEST = 5150, 1450, 460
-UNUSED: list[str] = ["gaussian_plus_noise", "heavy_tailed"]
+# to be brought down: the house was drawn for 3900 and 700
+CORE, CHECK, LONGEST = 4720, 1410, 400
 
 
 def test_the_package_can_be_read_in_an_evening():
@@ -112,4 +111,4 @@ def test_every_public_name_is_used_by_a_chapter_a_record_an_exercise_or_a_page()
         alive |= new
         waiting = new & set(defined)
     public = {name for name in defined if not name.startswith("_")} - {"main"}
-    assert set(public - alive) <= set(UNUSED)
+    assert sorted(public - alive) == []

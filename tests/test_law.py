@@ -272,6 +272,19 @@ def test_robust_bits_are_point_72_times_n_d_r_squared():
     )
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.2])
+def test_robust_bits_and_radius_are_the_bit_certificate_of_what_the_noise_leaves(eta):
+    """A net that fits r·(1 − 2η) with slope 1 needs as many bits; one of so many bits has no more radius."""
+    n, d, r, delta = 3000, 17, 0.4, 0.03
+    nats = (r * (1 - 2 * eta)) ** 2 * n * (d - 1) / 2
+    bits = (nats + math.log(delta)) / math.log(2)
+    assert robust_bits(n, d, r, eta=eta, delta=delta) == pytest.approx(bits, rel=1e-9)
+    assert robust_radius(n, d, bits, eta=eta, delta=delta) == pytest.approx(r, rel=1e-9)
+    assert bits_needed(n, d, 1 / r, delta=delta) == pytest.approx(
+        robust_bits(n, d, r, delta=delta), rel=1e-9
+    )
+
+
 # ------------------------------------------------------------------------------------------------------ power laws
 
 GRID = np.array(list(itertools.product((100.0, 200, 400), (80.0, 160, 320), (0.1, 0.2, 0.3))))
