@@ -84,6 +84,20 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("size-projected", "n, d, rng = 200, 1000,", "n, d, rng = 150, 1000,"),
         ("size-linear-measure", "n, d, draws, rng = 100, 1600, 40", "n, d, draws, rng = 90, 1600, 9"),
     ],
+    "05-isoperimetry": [
+        ("isoperimetry-family", "d, n, rng = 100, 20_000,", "d, n, rng = 60, 8_000,"),
+        ("isoperimetry-spread", "[16, 64, 256, 1024, 4096]", "[16, 64, 144, 400]"),
+        ("isoperimetry-refute", "default_rng(52), 256", "default_rng(52), 128"),
+        ("isoperimetry-herbst", "d = 50\n", "d = 30\n"),
+        ("isoperimetry-heavy-clusters", "256, 0.75", "144, 0.5"),
+        (
+            "isoperimetry-subspace",
+            "1000, [3, 10, 30, 100, 300, 1000]",
+            "300, [3, 10, 30, 100, 300]",
+        ),
+        ("isoperimetry-noise", "default_rng(57), 400", "default_rng(57), 200"),
+        ("isoperimetry-curvature-measured", "default_rng(58), 50", "default_rng(58), 20"),
+    ],
     "10-rademacher": [
         (
             "rademacher-task",
@@ -143,6 +157,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-e5-flips-rivals",
     ],
     "04-size-vs-robustness": [],
+    "05-isoperimetry": [],
     "10-rademacher": [
         "rademacher-linear",
         "rademacher-slopes",
