@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.stats import lognorm
@@ -29,7 +30,7 @@ def table():
 def chapter():
     """What the cells of the arithmetic define."""
     cells = {c["id"]: "".join(c["source"]) for c in json.loads(CHAPTER.read_text("utf-8"))["cells"]}
-    space = {"np": np, "stats": stats}
+    space = {"np": np, "pd": pd, "stats": stats}
     for name in ("transfer", "guess", "calculator-cell"):
         exec(cells[f"mnist-imagenet-{name}"], space)
     return SimpleNamespace(**space)
