@@ -401,6 +401,13 @@ def test_with_independent_weights_the_rounded_pattern_occurs_and_the_bracket_clo
         )  # every pattern occurs, and the best one is found
 
 
+def test_region_flips_cross_the_plane_that_biases_put_between_two_slopes():
+    """relu(x) + relu(x − 1), and a neuron that sees nothing: from 1/2 one mirroring leads to 2."""
+    net = SimpleNamespace(W=np.array([[1.0], [1.0], [0.0]]), b=np.array([0.0, -1, 1]), a=np.ones(3))
+    found = search.region_flips(nets.checked(net), np.array([[0.5]]))
+    assert found.value == 2 and found.point[0] > 1
+
+
 def test_region_flips_climb_and_return_a_gradient_of_the_network():
     net = random_net(60, 8, 1)
     starts = np.random.default_rng(2).standard_normal((5, 8))
@@ -461,6 +468,15 @@ def test_deep_bound_holds_whatever_the_optimiser_did():
     for _ in range(200):
         theta, rho = rng.uniform(-4, 4, 11), float(rng.uniform(1e-4, 2))
         assert deep._proved(theta, rho, chain) >= seen.max()
+
+
+@pytest.mark.parametrize("claim", [0.1, 0.5, 0.9])
+def test_deep_claim_below_the_constant_is_raised_to_what_can_be_proved(claim):
+    """relu(x) has constant 1, and the form whose sign decides has only two rows."""
+    from lawrob_utils.lipschitz import deep
+
+    for theta in (-3.0, 0.0, 2.0):
+        assert deep._proved(np.array([theta]), claim**2, [np.ones((1, 1))] * 2) >= 1
 
 
 def test_deep_gradient_is_the_derivative_of_the_objective():

@@ -264,6 +264,19 @@ def test_baum_bracket_with_more_slabs_than_dimensions_holds_and_is_tight(seed):
     assert np.linalg.norm(patterns @ V, axis=1).max() <= bracket.upper
 
 
+def test_baum_bound_on_sign_patterns_is_not_below_the_constant_by_rounding():
+    """13 orthogonal slabs: the bound is the constant itself, √Σ(2‖u‖/w)²."""
+    w = np.random.default_rng(0).uniform(0.1, 1, 13)
+    bracket = Baum(np.eye(13), w, 1.0).lipschitz()
+    assert bracket.upper >= math.sqrt(math.fsum(4 / w**2)) * (1 - 1e-15)
+
+
+def test_baum_claims_no_gradient_where_slabs_cross_on_a_kink():
+    """The steep slab's middle, x = 37.5, is the other one's edge; all slopes are below 0.13."""
+    bracket = Baum(np.array([[0.02], [0.01]]), np.array([0.5, 0.625]), 1.0).lipschitz()
+    assert bracket.lower == 0 and bracket.upper < 0.13
+
+
 def test_baum_with_equal_labels_is_a_constant():
     X, _, _ = sample(9, 3, 8)
     f = Baum.fit(X, -np.ones(9))

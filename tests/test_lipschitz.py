@@ -39,6 +39,21 @@ def test_steepest_pair_agrees_with_pdist(n):
     assert lip.min_separation(X).value == pytest.approx(pdist(X).min(), rel=1e-13)
 
 
+def test_equal_labels_have_slope_zero_at_the_first_two_points():
+    assert lip.data_lipschitz(np.array([[0.0], [1.0]]), np.full(2, 7.0)) == lip.PairWitness(0, 0, 1)
+
+
+@pytest.mark.parametrize("place", [0, 1023, 1024, 1025, 1769])
+def test_steepest_pair_is_found_wherever_it_stands_among_near_ones(place):
+    """60 points so close that rounding hides their distances: all 1770 pairs are computed, in parts."""
+    rng = np.random.default_rng(0)
+    X = np.append(1 + 1e-9 * rng.permutation(60), -1.0)
+    i, j = list(itertools.combinations(range(60), 2))[place]
+    X[j] = X[i] + 1e-13
+    found = lip.data_lipschitz(X[:, None], np.arange(61.0))
+    assert (found.i, found.j) == (i, j)
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_steepest_pair_agrees_with_pdist_on_ugly_numbers(draw):

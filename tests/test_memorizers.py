@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from lawrob_utils import data
 from lawrob_utils.lipschitz import data_lipschitz
-from lawrob_utils.memorizers import McShane, Memorizer
+from lawrob_utils.memorizers import (
+    Baum,
+    Bumps,
+    McShane,
+    Memorizer,
+    MinNormLinear,
+    OneNumber,
+)
 
 sides = pytest.mark.parametrize("side", ["upper", "lower"])
 
@@ -78,6 +85,16 @@ def test_mcshane_is_a_memorizer_and_cannot_be_changed():
         f.L = 0.0
     with pytest.raises(ValueError, match="read-only"):
         f.y[0] = 5
+
+
+@pytest.mark.parametrize("kind", [McShane, Bumps, Baum, MinNormLinear, OneNumber])
+def test_no_array_that_a_memorizer_stores_can_be_changed(kind):
+    rng = np.random.default_rng(0)
+    X, y = data.sphere(6, 12, rng), data.random_signs(6, rng)
+    f = kind.fit(X, y, 12) if kind is MinNormLinear else kind.fit(X, y)
+    arrays = [value for value in vars(f).values() if isinstance(value, np.ndarray)]
+    assert kind is OneNumber or arrays
+    assert not any(array.flags.writeable for array in arrays)
 
 
 def test_constant_labels_have_the_constant_memorizer():
