@@ -126,14 +126,14 @@ def test_what_is_no_finite_vector_is_refused(call, name, bad, at):
         refused(call, name, bad)
 
 
-@pytest.mark.parametrize("bad", NO_COUNT, ids=repr)
+@pytest.mark.parametrize("bad", NO_COUNT, ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize(("call", "name"), cases(COUNTS))
 def test_what_is_no_count_is_refused(call, name, bad):
     if name != "k" or bad is not None:  # levina_bickel: None takes all columns
         refused(call, name, bad)
 
 
-@pytest.mark.parametrize("bad", NO_NUMBER, ids=repr)
+@pytest.mark.parametrize("bad", NO_NUMBER, ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize(("call", "name"), cases(NUMBERS))
 def test_what_is_no_number_of_at_least_zero_is_refused(call, name, bad):
     refused(call, name, bad)
@@ -151,19 +151,23 @@ TAKES_RNG = {
 }
 
 
-@pytest.mark.parametrize("bad", [None, 0, "rng", np.random.RandomState(0), np.random], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [None, 0, "rng", np.random.RandomState(0), np.random], ids=lambda bad: type(bad).__name__
+)
 @pytest.mark.parametrize(("call", "name"), cases(TAKES_RNG))
 def test_randomness_is_an_explicit_generator(call, name, bad):
     refused(call, name, bad)
 
 
-@pytest.mark.parametrize("bad", [None, 1, "cube", ["sphere"]], ids=repr)
+@pytest.mark.parametrize("bad", [None, 1, "cube", ["sphere"]], ids=lambda bad: type(bad).__name__)
 def test_unknown_names_are_refused(bad):
     refused(lambda law: iso.known_constant(law, 3), "law", bad)
     refused(data.mnist, "split", bad)
 
 
-@pytest.mark.parametrize("bad", [None, "t", object(), [np.nan], [[1], [1, 2]], 1j], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [None, "t", object(), [np.nan], [[1], [1, 2]], 1j], ids=lambda bad: type(bad).__name__
+)
 def test_what_is_no_finite_array_is_refused(bad):
     refused(lambda t: iso.tail_bound(t, 3), "t", bad)
     refused(lambda t: iso.tail(V, t), "t", bad)
