@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
+from lawrob_utils.records import points
 from lawrob_utils import data
 from lawrob_utils import isoperimetry as iso
 from lawrob_utils.lipschitz import min_separation
@@ -158,7 +159,7 @@ def test_every_way_of_training_does_what_it_says():
 
 def test_recorded_nets_have_ordered_brackets_and_those_that_fit_noise_stay_above_the_laws_scale():
     rows = trained_law.load()
-    assert len(rows) == trained_law.RECORD.size("full")
+    assert len(rows) == len(points(trained_law.RECORD.presets["full"]))
     for r in rows:
         assert 0 <= r["lower"] <= r["upper"] and r["upper"] <= 1.25 * r["lower"] + 0.05
     noise = [r for r in rows if not r["signal"] and r["law"] and r["strength"] == 1]
@@ -269,7 +270,7 @@ def test_steepest_finds_the_slope_of_linear_and_kinked_functions_and_never_more(
 
 def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_the_floor_where_they_fit():
     rows = architectures.load()
-    assert len(rows) == architectures.RECORD.size("full")
+    assert len(rows) == len(points(architectures.RECORD.presets["full"]))
     for r in rows:
         assert r["lower_box"] <= r["lower"] and (r["upper"] is None) == (
             r["architecture"] == "transformer"
