@@ -2,8 +2,8 @@
 
 A sample (`--sample 600`, seed 0; `--all` takes hours) of what mutmut changes in the modules named in
 pyproject.toml, each tried against the tests that reach it. mutmut is installed into _build, at the
-version below, and works on a copy. Survivors are printed with what was changed; `book/mutants.md`
-says of each why it may live. Words name what to try instead of a sample: `mutants.py 'lawrob_utils.law.*'`.
+version below, and works on a copy. Survivors are printed with what was changed. Words name what to
+try instead of a sample: `mutants.py 'lawrob_utils.law.*'`.
 """
 
 from __future__ import annotations
