@@ -1,9 +1,8 @@
-"""The law of robustness in numbers: scale, printed theorem, certificate in bits, fitted exponents.
+"""The law of robustness in numbers: its scale, the certificate in bits, fitted exponents.
 
 The certificate is about n points drawn independently and uniformly from the sphere S^(d−1), and
 labels that are independent of the points. The class of functions, or the code that names them, is
-fixed before the points are drawn; it may depend on the labels. Constants and proofs: the chapter
-"The law with honest constants".
+fixed before the points are drawn; it may depend on the labels. The proofs are in chapter 7.
 """
 
 from __future__ import annotations
@@ -32,9 +31,8 @@ def law_curve(
     """(ε/σ)·√(nd/P), the scale of the law; with ε = σ², that is with a perfect fit, σ·√(nd/P).
 
     Arrays broadcast: n points in dimension d, P parameters, σ² = E[Var(y|x)] with |y| ≤ 1, and
-    ε ∈ (0, σ²], how far the mean squared training error is below σ² (None: ε = σ²). The value is
-    Lip per unit of y and of x, where ‖x‖ ≈ 1: a scale, not a bound, as constant and logarithm are
-    left out.
+    ε ∈ (0, σ²], how far the mean squared training error is below σ² (None: ε = σ²). Units of y per
+    unit of x, where ‖x‖ ≈ 1; a scale and no bound, as constant and logarithm are left out.
 
     Raises ValueError if an argument is not finite and positive, if ε > σ², or σ > 1.
     Source: Bubeck and Sellke (2021). Their texts print ε, σ or 1 as the factor; ε/σ is what least
@@ -54,50 +52,6 @@ def law_curve(
         raise ValueError(f"eps = {eps.max():g} exceeds sigma**2: an error below 0")
     curve = eps / sigma * np.sqrt(n * d / P)
     return float(curve) if curve.ndim == 0 else curve
-
-
-def lipschitz_lower_bound(
-    n: int,
-    d: int,
-    p: int,
-    *,
-    eps: float,
-    W: float,
-    log_J: float,
-    delta: float = 0.01,
-    ignore_points: bool = False,
-) -> float:
-    """ε/2⁹·√(nd/(p·log(60WJ/ε) + log(4/δ))), the theorem on parametrized classes as printed, c = 1.
-
-    With probability ≥ 1 − δ it bounds Lip(f_w) from below for all w at once that lie in a set of
-    diameter W in R^p, with ‖f_w − f_v‖_∞ ≤ J‖w − v‖ and a mean squared training error ≤ σ² − ε.
-    log_J = log J is natural, because J of a deep net overflows. ignore_points computes the number
-    also where n is below the 8⁴·log(8/δ)/ε² points that the theorem asks for.
-
-    Raises ValueError if a number is outside its range, if 60WJ/ε ≤ 1, or for too few points.
-    Source: Bubeck and Sellke (2021), Theorem 3, version 1.
-
-    >>> size = dict(n=60_000, d=784, p=200_000)
-    >>> bound = lipschitz_lower_bound(
-    ...     **size, eps=1 - 1e-9, W=1.0, log_J=math.log(1e10), ignore_points=True)
-    >>> f"{bound:.4f}"
-    '0.0058'
-    """
-    n, d, p = check.count(n, "n"), check.count(d, "d"), check.count(p, "p")
-    eps, delta = check.share(eps, "eps"), check.share(delta, "delta")
-    if not math.isfinite(log_J):
-        raise ValueError(f"log_J = {log_J!r}; a finite number is needed, the logarithm of J")
-    log_base = math.log(60 * check.positive(W, "W") / eps) + log_J
-    if log_base <= 0:
-        raise ValueError(f"60·W·J/eps = {math.exp(log_base):g}; the theorem needs it above 1")
-    enough = 8**4 * math.log(8 / delta) / eps**2
-    if n < enough and not ignore_points:
-        need = f"{enough:.3g} = 8⁴·log(8/delta)/eps²"
-        raise ValueError(f"n = {n} is below {need}; ignore_points=True computes it nevertheless")
-    return eps / 2**9 * math.sqrt(n * d / (p * log_base + math.log(4 / delta)))
-
-
-# ------------------------------------------------------------------------------------- in bits
 
 
 def certified_lipschitz(
@@ -164,7 +118,8 @@ def bits_needed(n: int, d: int, L: float, *, fit: float = 1.0, delta: float = 0.
     """
     n, d = check.count(n, "n"), check.count(d, "d", at_least=2)
     fit, L = check.positive(fit, "fit", zero_allowed=True), check.positive(L, "L")
-    return max(0.0, (fit**2 * n * (d - 1) / (2 * L**2) - _log_inverse(delta)) / math.log(2))
+    enough = (fit / L) ** 2 * n * (d - 1) / 2 + math.log(check.share(delta, "delta"))
+    return max(0.0, enough / math.log(2))
 
 
 def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.01) -> float:
@@ -173,7 +128,8 @@ def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.
     n is even, half of the labels are +1; r > 0 and the code are fixed beforehand. With probability
     ≥ 1 − δ: if a classifier of the class has the right sign on the whole ball of radius r around
     all but a fraction η ∈ [0, 1/2) of the points, its code word has at least so many bits. Nothing
-    is assumed about weights, margins or Lipschitz constants.
+    is assumed about weights, margins or Lipschitz constants. With B bits r is therefore at most
+    1/`certified_lipschitz`(n, d, B, fit=1 − 2η).
 
     Raises ValueError if a number is outside its range.
     Source: this book; von Berg et al. (2026) apply the law to the distance to the boundary, too.
@@ -181,24 +137,12 @@ def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.
     >>> round(robust_bits(1000, 101, 0.5))
     18027
     """
-    n, d = check.count(n, "n", at_least=2), check.count(d, "d", at_least=2)
-    if n % 2:
+    if check.count(n, "n", at_least=2) % 2:
         raise ValueError(f"n = {n}; an even number is needed, half of the labels +1 and half -1")
-    r, kept = check.positive(r, "r"), 1 - 2 * _fraction(eta)
-    most = kept**2 * n * (d - 1) * r**2 / (2 * math.log(2))
-    return max(0.0, most - _log_inverse(delta) / math.log(2))
-
-
-def robust_radius(n: int, d: int, bits: float, *, eta: float = 0.0, delta: float = 0.01) -> float:
-    """√(2(B·ln 2 + ln(1/δ))/(n(d−1)))/(1−2η), the largest r that `robust_bits` allows with B bits.
-
-    Raises ValueError if a number is outside its range.
-
-    >>> round(robust_radius(1000, 101, bits=robust_bits(1000, 101, 0.5)), 6)
-    0.5
-    """
-    n, d = check.count(n, "n", at_least=2), check.count(d, "d", at_least=2)
-    return math.sqrt(2 * _nats(bits, delta) / (n * (d - 1))) / (1 - 2 * _fraction(eta))
+    r, eta = check.positive(r, "r"), check.positive(eta, "eta", zero_allowed=True)
+    if eta >= 0.5:
+        raise ValueError(f"eta = {eta:g}; a fraction in [0, 1/2) is needed")
+    return bits_needed(n, d, 1 / r, fit=1 - 2 * eta, delta=delta)
 
 
 def counting_radius(d: int) -> float:
@@ -216,8 +160,8 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
     """⌈log₂ C(N+m−1, m−1)⌉ + ⌈log₂ N!/(N_1!⋯N_m!)⌉: how often each symbol occurs, then where.
 
     The length of a code word, decodable without being told where it ends, for N ≥ 1 integers from
-    an alphabet of m different ones, fixed beforehand. Exact; for N > 5000, where the integers are
-    huge, at most one bit too long. It is within m·log₂(N+m) of N times the entropy.
+    an alphabet of m different ones, fixed beforehand: N times the entropy, within m·log₂(N+m).
+    Exact; for N > 5000, where the integers are huge, at most one bit too long.
 
     Raises ValueError if a symbol is not in the alphabet, the alphabet repeats one, or N = 0.
     Source: enumerative coding, Cover (1973).
@@ -236,16 +180,14 @@ def enumerative_bits(symbols: Int[ndarray, "..."], alphabet: Sequence[int]) -> i
     unknown = set(found.tolist()) - set(letters)
     if unknown:
         raise ValueError(f"symbols contains {min(unknown)}, not in the alphabet {tuple(letters)}")
-    N, arrangements, left = values.size, 1, values.size
+    N = values.size
     frequencies = choice_bits(math.comb(N + len(letters) - 1, len(letters) - 1))
     if N > 5000:
         nats = math.lgamma(N + 1) - sum(math.lgamma(times + 1) for times in how_often.tolist())
         # rounding errors are below 10⁻³ up to N = 10¹⁰
         return frequencies + math.ceil(nats / math.log(2) + 1e-3)
-    for times in how_often.tolist():
-        arrangements *= math.comb(left, times)
-        left -= times
-    return frequencies + choice_bits(arrangements)
+    same = math.prod(map(math.factorial, how_often.tolist()))
+    return frequencies + choice_bits(math.factorial(N) // same)
 
 
 def choice_bits(choices: int) -> int:
@@ -259,9 +201,6 @@ def choice_bits(choices: int) -> int:
     return (check.count(choices, "choices") - 1).bit_length()
 
 
-# ----------------------------------------------------------------------------------- exponents
-
-
 def power_law(
     x: Mapping[str, ArrayLike],
     y: ArrayLike,
@@ -272,11 +211,10 @@ def power_law(
     """The exponents α of y ≈ c·Π x_k^α_k, by least squares on logarithms, each with an interval.
 
     Parameters: x, a dict or DataFrame of positive columns (m,); y (m,) > 0; level, the probability
-    that an interval is to cover, or None for one standard error to each side. `error` is half the
-    length of the interval. Rows are independent with equal variance in log y, the intervals are
-    Student's; with cluster (m,) or (m, k), where rows with equal entries deviate from the power law
-    together, clusters are drawn with replacement (1000 times, fixed generator), and the intervals
-    are quantiles.
+    that an interval is to cover, or None for one standard error to each side; `error` is half its
+    length. Rows are independent with equal variance in log y, the intervals are Student's. With
+    cluster (m,) or (m, k) rows with equal entries deviate together: clusters are drawn with
+    replacement (1000 times, fixed generator), and the intervals are quantiles.
 
     Raises ValueError for an entry that is not positive, or if rows are too few or do not vary.
 
@@ -310,9 +248,6 @@ def power_law(
     return {name: Estimate(a, (high - low) / 2, (low, high)) for name, a, low, high in found}
 
 
-# ------------------------------------------------------------------------------------- checks
-
-
 def _positive(value: ArrayLike, name: str) -> Float[ndarray, "..."]:
     array = check.array(value, name)
     if (array <= 0).any():
@@ -324,14 +259,4 @@ def _nats(bits: float, delta: float) -> float:
     """B·ln 2 + ln(1/δ)."""
     if check.positive(bits, "bits") < 1:
         raise ValueError(f"bits = {bits:g}; a code word has at least 1 bit")
-    return float(bits) * math.log(2) + _log_inverse(delta)
-
-
-def _log_inverse(delta: float) -> float:
-    return -math.log(check.share(delta, "delta"))
-
-
-def _fraction(eta: float) -> float:
-    if check.positive(eta, "eta", zero_allowed=True) >= 0.5:
-        raise ValueError(f"eta = {eta:g}; a fraction in [0, 1/2) is needed")
-    return float(eta)
+    return float(bits) * math.log(2) - math.log(check.share(delta, "delta"))

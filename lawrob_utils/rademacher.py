@@ -1,9 +1,9 @@
 """Rademacher complexity: how well a class of functions can fit coin tosses, measured and bounded.
 
 R(F) = (1/n) E sup_{f ∈ F} |Σ s_i f(x_i)| over independent fair signs s_i; the points are given, or
-averaged over as well. Read in order: finite classes (`finite_class`), linear ones (`linear_class`,
-`linear_gaussian`), all L-Lipschitz functions (`lipschitz_supremum`, `lipschitz_maximizer`), the
-constants on clusters (`cluster_constant`), the theorems (`massart_bound`, `isoperimetric_bound`).
+averaged over as well. Read in order: finite classes (`finite_class`), linear ones (`linear_class`),
+all L-Lipschitz functions (`lipschitz_supremum`, `lipschitz_maximizer`). The theorems that bound R
+are in chapter 10.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy import ndarray
 from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import coo_array
 from scipy.spatial.distance import cdist
-from scipy.special import poch
 
 from . import _validate as check
 from .bracket import Estimate
@@ -112,25 +111,6 @@ def linear_class(
     return Estimate.mean(L / len(Z) * np.linalg.norm(signs @ Z, axis=1))
 
 
-def linear_gaussian(n: int, d: int, P: int, L: float) -> float:
-    """R({x ↦ ⟨w, Πx⟩ : ‖w‖ ≤ L}) = L·E[χ_P]/√(nd), exact, averaged over points x ~ N(0, I_d/d).
-
-    E[χ_P] = √2·Γ((P+1)/2)/Γ(P/2), a little below √P, is the mean length of a standard Gaussian
-    vector in R^P: Σ s_i Πx_i is Gaussian with covariance (n/d)·I_P, whatever the signs. Π keeps
-    P ≤ d orthonormal coordinates.
-
-    Raises ValueError if n, d or P is no integer ≥ 1, P > d, or L < 0.
-
-    >>> round(linear_gaussian(n=500, d=300, P=10, L=1.0), 5), round((10 / (500 * 300)) ** 0.5, 5)
-    (0.00796, 0.00816)
-    """
-    n, d, P = check.count(n, "n"), check.count(d, "d"), check.count(P, "P")
-    if d < P:
-        raise ValueError(f"P = {P} exceeds d = {d}; a point has only d coordinates")
-    mean_chi = np.sqrt(2) * poch(P / 2, 0.5)  # Γ(a + b)/Γ(a), also where both overflow
-    return float(check.positive(L, "L", zero_allowed=True) * mean_chi / np.sqrt(n * d))
-
-
 def lipschitz_supremum(X: Float[ndarray, "n d"], s: Float[ndarray, "n"], L: float) -> float:
     """(1/n) sup Σ s_i f(x_i) over all L-Lipschitz f with |f| ≤ 1, exact, by matching the signs.
 
@@ -189,61 +169,3 @@ def _ball(X: ndarray, s: ndarray, L: float) -> tuple[Float[ndarray, "n n"], ndar
     """The distances between the points, the signs and L, checked."""
     X, L = check.matrix(X), check.positive(L, "L", zero_allowed=True)
     return cdist(X, X), check.signs(s, "s", length=len(X)), L
-
-
-def cluster_constant(sizes: Iterable[int]) -> float:
-    """R of the functions that are +1 or −1 on each of k clusters: (1/n) Σ_ℓ E|sum of m_ℓ signs|.
-
-    Exact, n = Σ m_ℓ. E|s_1 + … + s_m| = (2/√π)·Γ(h + ½)/Γ(h) with h = ⌈m/2⌉, about √(2m/π): the sum
-    equals 2B − m with B binomial, whose mean deviation is h·C(m, h)/2^m (de Moivre). For k clusters
-    of equal size R is about √(2k/(πn)), and never below √(k/(2n)).
-
-    Parameters: sizes m_ℓ ≥ 0, how many points lie in each cluster; at least one point in all.
-    Raises ValueError if a size is no integer ≥ 0 or all are 0.
-
-    >>> round(cluster_constant([10] * 20), 4), round(float(np.sqrt(2 * 20 / (np.pi * 200))), 4)
-    (0.2461, 0.2523)
-    """
-    m = np.array([check.count(size, "sizes", at_least=0) for size in sizes])
-    if m.sum() == 0:
-        raise ValueError(f"sizes = {m.tolist()}; at least one point is needed")
-    means = np.where(m > 0, 2 / np.sqrt(np.pi) * poch((m + 1) // 2, 0.5), 0.0)
-    return float(means.sum() / m.sum())
-
-
-def massart_bound(log_N: float, n: int, *, radius: float = 1.0) -> float:
-    """radius·√(2(log_N + log 2)/n) ≥ R(F) for N functions of root mean square at most `radius`.
-
-    Parameters: log_N ≥ 0 the natural logarithm of N; n ≥ 1 points; radius ≥ 0, for which |f| ≤
-    radius is enough. Without the absolute value in R the log 2 can be left out.
-
-    Source: Massart (2000), proved in chapter 10. Raises ValueError on arguments out of range.
-
-    >>> round(massart_bound(np.log(1000), 200), 4)
-    0.2757
-    """
-    log_N, n = check.positive(log_N, "log_N", zero_allowed=True), check.count(n, "n")
-    radius = check.positive(radius, "radius", zero_allowed=True)
-    return float(radius * np.sqrt(2 * (log_N + np.log(2)) / n))
-
-
-def isoperimetric_bound(
-    log_N: float, n: int, d: int, L: float, *, k: int = 1, c: float = 1.0
-) -> float:
-    """√(k/n) + L√(2c(log_N + log 2)/(nd)) ≥ R(F), averaged over the points, for N functions.
-
-    The functions are L-Lipschitz with |f| ≤ 1; the points come from a mixture of k laws with
-    E exp(λ(f − Ef)) ≤ exp(λ²cL²/(2d)) for every L-Lipschitz f: c = 1 for N(0, I_d/d), c = d/(d − 1)
-    for the unit sphere. If every f has mean 0 on every component, k = 0 may be put.
-
-    Parameters: log_N ≥ 0 the natural logarithm of N; n, d ≥ 1; L ≥ 0; k ≥ 0; c > 0.
-    Source: this book; the scale is that of the generalization form of the law in Bubeck and Sellke
-    (2021). Raises ValueError on arguments out of range.
-
-    >>> round(isoperimetric_bound(np.log(1000), 200, 100, 2.0), 4)
-    0.1259
-    """
-    log_N, L = (check.positive(v, a, zero_allowed=True) for v, a in ((log_N, "log_N"), (L, "L")))
-    n, d, k = check.count(n, "n"), check.count(d, "d"), check.count(k, "k", at_least=0)
-    c = check.positive(c, "c")
-    return float(np.sqrt(k / n) + L * np.sqrt(2 * c * (log_N + np.log(2)) / (n * d)))

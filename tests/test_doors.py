@@ -48,11 +48,10 @@ VECTORS = {
     "x": [lambda x: plotting.ticks(AXES, x=x)],
 }
 COUNTS = {
-    "n": [lambda n: data.random_signs(n, RNG), lambda n: rad.massart_bound(1.0, n)]
+    "n": [lambda n: data.random_signs(n, RNG)]
     + [lambda n, f=f: f(n, 3, RNG) for f in (data.sphere, data.gaussian, data.solid_cube)]
-    + [lambda n: data.hamming_cube(n, 3, RNG), lambda n: rad.linear_gaussian(n, 5, 3, 1.0)]
-    + [lambda n: plotting.lip_against_P(None, n, 3, 1.0, **A_GRID)]
-    + [lambda n: rad.isoperimetric_bound(1.0, n, 5, 1.0)],
+    + [lambda n: data.hamming_cube(n, 3, RNG)]
+    + [lambda n: plotting.lip_against_P(None, n, 3, 1.0, **A_GRID)],
     "d": [lambda d: data.sphere(3, d, RNG), lambda d: data.random_subspace(d, 2, RNG)]
     + [lambda d: iso.tail_bound(1.0, d), lambda d: iso.known_constant("gaussian", d)]
     + [lambda d: iso.euclidean_family(d, RNG), lambda d: iso.hamming_family(d, RNG)]
@@ -65,18 +64,12 @@ COUNTS = {
     + [lambda m: rad.linear_class(X, 1.0, draws=m, rng=RNG)],
 }
 NUMBERS = {
-    "L": [lambda L: iso.tail_bound(1.0, 3, L=L), lambda L: rad.linear_gaussian(5, 5, 3, L)]
-    + [lambda L: rad.lipschitz_supremum(X, S, L), lambda L: rad.isoperimetric_bound(1.0, 5, 5, L)],
-    "c": [
-        lambda c: iso.tail_bound(1.0, 3, c=c),
-        lambda c: rad.isoperimetric_bound(1.0, 5, 5, 1.0, c=c),
-    ],
-    "log_N": [lambda N: rad.massart_bound(N, 5), lambda N: rad.isoperimetric_bound(N, 5, 5, 1.0)],
+    "L": [lambda L: iso.tail_bound(1.0, 3, L=L), lambda L: rad.lipschitz_supremum(X, S, L)],
+    "c": [lambda c: iso.tail_bound(1.0, 3, c=c)],
     "spread": [lambda s: data.gaussian_mixture(3, X, RNG, spread=s)],
     "sigma": [lambda s: data.signal_plus_noise(X, lambda X: 0 * X[:, 0], s, RNG)],
     "confidence": [lambda p: iso.tail_constant_at_least(V, 3, confidence=p)],
     "discard": [lambda p: dim.two_nn(T, discard=p)],
-    "radius": [lambda r: rad.massart_bound(1.0, 5, radius=r)],
     "floor": [lambda x: plotting.lip_against_P(None, 3, 3, x, **A_GRID)],
 }
 AXES = plotting.plt.figure().add_subplot()
