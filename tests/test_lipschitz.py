@@ -256,10 +256,9 @@ def test_where_a_point_is_said_to_lie_on_no_kink_exact_arithmetic_sees_the_same_
     assert kinks > 20  # and rounding does decide often here
 
 
-def test_spectral_bound_multiplies_norms_and_takes_known_constants():
+def test_spectral_bound_multiplies_norms():
     A, B = np.diag([3.0, 1.0]), np.array([[0.0, 2.0]])
     assert lip.spectral_bound([A, B]) == pytest.approx(6)
-    assert lip.spectral_bound([A, 0.5, B]) == pytest.approx(3)
 
 
 @settings(deadline=None)
@@ -271,14 +270,10 @@ def test_spectral_bound_is_above_the_norm_of_the_product(W1, W2):
 @pytest.mark.parametrize(
     "layers, message",
     [
-        ([], "at least one layer"),
-        (
-            [np.ones((2, 3)), np.ones((1, 4))],
-            r"layers\[1\] takes 4 inputs but the layer before it gives 2",
-        ),
-        ([np.ones(3)], r"layers\[0\] has shape \(3,\)"),
-        ([np.ones((2, 2)), -1.0], r"layers\[1\] = -1.0"),
-        ([np.full((2, 2), np.nan)], r"layers\[0\]\[0, 0\] = nan"),
+        ([], "at least one matrix"),
+        ([np.ones((2, 3)), np.ones((1, 4))], r"matrices\[1\] has 4 columns; 2 are needed"),
+        ([np.ones(3)], r"matrices\[0\] has shape \(3,\)"),
+        ([np.full((2, 2), np.nan)], r"matrices\[0\]\[0, 0\] = nan"),
     ],
 )
 def test_bad_layers_are_named(layers, message):

@@ -7,6 +7,7 @@ The appendix "A Lipschitz certificate in milliseconds" derives both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from .. import _validate as check
-from .nets import EPS, ReluNet, gradient_zonotope
+from .nets import EPS, ReluNet, gradient_zonotope, unit_rows
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Certificate:
     """Lip(f) ≤ value, and how good that is: no weights, hence no solver, get below `relaxation`.
 
     relaxation ≤ optimum of the semidefinite relaxation ≤ value; `vectors` are the rows of the
-    primal iterate V, one per generator of the zonotope of gradients and one for its centre.
+    primal iterate V, one per row of `gradient_zonotope`.
     """
 
     value: float
@@ -38,8 +39,6 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     The smallest bound over all y is the optimum of the semidefinite relaxation. The operator norm
     μ^{1/2} is not trusted but proved: a Cholesky factorization of μI − G, with G the smaller of the
     two Gram matrices, must succeed, and what float64 can have hidden is added.
-
-    Raises ValueError on shapes that do not fit, entries that are not finite, or weights ≤ 0.
 
     Source for the error of a Cholesky factorization: Higham, Accuracy and Stability of Numerical
     Algorithms, Theorem 10.3.
@@ -62,17 +61,21 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     n, inner = len(G), sum(B.shape) - len(G)
     mu = float(np.linalg.eigvalsh(G)[-1])
     slack = n * (n + 2) * EPS * max(mu, trace / n)
-    while True:
-        top = mu + slack
-        try:
-            np.linalg.cholesky(top * np.eye(n) - G)
-            break
-        except np.linalg.LinAlgError:
-            slack *= 4
+    top = mu + slack_that_proves(lambda slack: (mu + slack) * np.eye(n) - G, slack)
     # top·I − G + E is positive semidefinite for some ‖E‖ ≤ (n+3)·EPS·trace(top·I − G);
     # G is wrong by (inner+4)·EPS·trace.
     top += (n + 3) * EPS * n * top + (inner + 4) * EPS * trace
     return float(unit * np.sqrt(top) * np.linalg.norm(root) * (1 + (len(y) + 4) * EPS))
+
+
+def slack_that_proves(form: Callable[[float], Float[ndarray, "n n"]], slack: float) -> float:
+    """The first of slack, 4·slack, 16·slack, … for which form(slack) has a Cholesky factor."""
+    while True:
+        try:
+            np.linalg.cholesky(form(slack))
+            return slack
+        except np.linalg.LinAlgError:
+            slack *= 4
 
 
 def sdp_certificate(
@@ -85,11 +88,10 @@ def sdp_certificate(
 ) -> Certificate:
     """The semidefinite bound (LipSDP's) of Lip(f) for a two-layer ReLU net with one output.
 
-    Every gradient of f is Bᵀe with e ∈ [−1, 1]^m, the rows of B being the generators and the centre
-    of `gradient_zonotope`. So Lip(f) ≤ max ‖Bᵀe‖ ≤ √(Σ y_i)·‖diag(y)^{-1/2} B‖ for all y > 0. Good
-    weights come from the relaxed problem max ⟨BBᵀ, VVᵀ⟩ over V with rows of length 1: repeat
-    V ← BBᵀV with rows normalised; the row norms before normalising are y. Stopping early only
-    loosens the bound.
+    Every gradient of f is Bᵀe with e ∈ [−1, 1]^m and B of `gradient_zonotope`, so that
+    Lip(f) ≤ max ‖Bᵀe‖ ≤ √(Σ y_i)·‖diag(y)^{-1/2} B‖ for all y > 0. Good weights come from the
+    relaxed problem max ⟨BBᵀ, VVᵀ⟩ over V with rows of length 1: repeat V ← BBᵀV with rows
+    normalised; the row norms before normalising are y. Stopping early only loosens the bound.
 
     Parameters: net; center (d,) and radius of a ball, in which case Lip is that of f on the ball;
     tol, the relative gap to the optimum of the relaxation at which to stop; max_iterations.
@@ -98,15 +100,12 @@ def sdp_certificate(
     which in turn equals Lip(f) if every pattern occurs (k ≤ d and W of full rank) and exceeds it
     otherwise. Biases matter only in a ball, or where neurons are parallel.
 
-    Raises ValueError as `gradient_zonotope`, or if tol or max_iterations is not positive.
-
     Source: the relaxation of Fazlyab et al. (2019) in the form of Wang et al. (2022); the appendix.
     """
     tol, max_iterations = check.positive(tol, "tol"), check.count(max_iterations, "max_iterations")
-    Z = gradient_zonotope(net, center=center, radius=radius)
-    B = np.concatenate([Z.generators, Z.center[None]])
+    B, rounding = gradient_zonotope(net, center=center, radius=radius)
     alive = (B != 0).any(axis=1)
-    if not np.isfinite(B).all() or not np.isfinite(Z.rounding):
+    if not np.isfinite(B).all() or not np.isfinite(rounding):
         return Certificate(np.inf, 0.0, 0, np.ones((len(B), 1)))
     V, relaxation, value, iterations = np.zeros((len(B), 1)), 0.0, 0.0, 0
     if alive.any():
@@ -115,7 +114,7 @@ def sdp_certificate(
         value, relaxation = unit * weighted_norm_bound(B[alive] / unit, y), unit * low
         V = np.zeros((len(B), found.shape[1]))
         V[alive] = found
-    return Certificate(float(value + Z.rounding), float(relaxation), iterations, V)
+    return Certificate(float(value + rounding), float(relaxation), iterations, V)
 
 
 _RANK = 12  # columns of V at the start, found by trial on random and trained nets
@@ -131,7 +130,7 @@ def _power_method(B, tol, max_iterations):
     """
     least = np.einsum("ij,ij->i", B, B)  # y_i ≥ ‖b_i‖² for every y with diag(y) ⪰ BBᵀ
     rank = min(_RANK, len(B))
-    V = _unit_rows(np.random.default_rng(0).standard_normal((len(B), rank)))  # any start will do
+    V = unit_rows(np.random.default_rng(0).standard_normal((len(B), rank)))  # any start will do
     stepped, best = V, (np.inf, least, V)
     total, age, next_check, last, last_gap = 0.0, 0, 16, 0.0, np.inf
     for iteration in range(1, max_iterations + 1):
@@ -158,7 +157,7 @@ def _power_method(B, tol, max_iterations):
         age = age + 1 if norms.sum() >= total else 1
         total = norms.sum()
         before, stepped = stepped, U / np.maximum(norms, 1e-300)[:, None]
-        V = _unit_rows(stepped + (age - 1) / (age + 2) * (stepped - before))
+        V = unit_rows(stepped + (age - 1) / (age + 2) * (stepped - before))
     return best[1], best[2], float(np.linalg.norm(B.T @ best[2])), iteration
 
 
@@ -168,15 +167,10 @@ def _with_escape_directions(B, y, V):
     left, values, _ = np.linalg.svd(C, full_matrices=False)
     new = max(1, min(V.shape[1], int((values > 1).sum()), len(B) - V.shape[1]))
     directions = left[:, :new] / np.sqrt(y)[:, None]
-    return _unit_rows(np.concatenate([V, 0.1 * directions / np.abs(directions).max()], axis=1))
+    return unit_rows(np.concatenate([V, 0.1 * directions / np.abs(directions).max()], axis=1))
 
 
 def _gram(C):
     """The smaller of CᵀC and CCᵀ, and its trace."""
     G = C.T @ C if C.shape[1] <= C.shape[0] else C @ C.T
     return G, float(np.trace(G))
-
-
-def _unit_rows(V):
-    norms = np.sqrt(np.einsum("ij,ij->i", V, V))
-    return V / np.where(norms > 0, norms, 1.0)[:, None]

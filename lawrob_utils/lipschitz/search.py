@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .certificate import Certificate
-from .nets import Checked
+from .nets import Checked, unit_rows
 
 Layers = Sequence[tuple[Float[ndarray, "out in"], Float[ndarray, "out"]]]
 
@@ -43,9 +43,7 @@ def annealed_ascent(
     point where every u is above what rounding can have made of it; 0 if no point is like that.
 
     Parameters: layers (W_l, b_l) in the order of application; starts (m, d), e.g. the data and
-    random points; steps, the first of length a tenth of the rms norm of starts.
-
-    Raises ValueError on shapes that do not fit, entries that are not finite, or steps < 1.
+    random points; steps ≥ 1, the first of length a tenth of the rms norm of starts.
     """
     net = checked_layers(layers)
     X = check.matrix(starts, "starts", columns=net[0][0].shape[1])
@@ -60,7 +58,7 @@ def annealed_ascent(
     for t, sharpness in enumerate(np.geomspace(0.5, 50.0, steps)):
         best = steepest(net, X, best)
         climb, P = _uphill(net, X, P, [sharpness / unit for unit in units])
-        X = X + length * (1 - t / steps) * _unit_rows(climb, 0.0)
+        X = X + length * (1 - t / steps) * unit_rows(climb)
     return steepest(net, X, best)
 
 
@@ -71,9 +69,7 @@ def gradient_norms(
     clear, H, size, on = np.ones(len(X), bool), X, np.linalg.norm(X, axis=1), []
     for (W, b), (after, _) in zip(net[:-1], net[1:], strict=True):
         U = H @ W.T + b
-        reach = size[:, None] * np.linalg.norm(W, axis=1) + np.abs(
-            b
-        )  # ≥ |u|, and ≥ 10¹² errors of u
+        reach = size[:, None] * np.linalg.norm(W, axis=1) + np.abs(b)  # ≥ |u|, 10¹² errors of u
         constant = (W == 0).all(axis=1) | (after == 0).all(axis=0)
         clear &= ((np.abs(U) > 1e-12 * reach) | constant).all(axis=1)
         on.append(U > 0)
@@ -199,15 +195,10 @@ def _uphill(net, X, P, betas):
         return found
 
     if P.shape[1] > 1:
-        P = _unit_rows(forward(backward(P)[-1])[1] @ net[-1][0].T, 1.0)
+        P = unit_rows(forward(backward(P)[-1])[1] @ net[-1][0].T, 1.0)
     *outer, G = backward(P)
     changes, climb = reversed(forward(G)[0]), None
     for (W, S, beta), by_output, change in zip(reversed(soft), outer, changes, strict=True):
         bend = beta * S * (1 - S) * by_output * change
         climb = (bend if climb is None else bend + climb * S) @ W
     return np.zeros_like(X) if climb is None else climb, P
-
-
-def _unit_rows(A, otherwise):
-    norms = np.linalg.norm(A, axis=1, keepdims=True)
-    return np.divide(A, norms, out=np.full_like(A, otherwise), where=norms > 0)

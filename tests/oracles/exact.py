@@ -9,7 +9,8 @@ from itertools import combinations, islice, product
 
 import numpy as np
 
-from lawrob_utils.lipschitz import Bracket, sdp_certificate
+from lawrob_utils.bracket import Bracket
+from lawrob_utils.lipschitz import sdp_certificate
 
 _MOST_AT_ONE_CORNER = 10  # planes through one corner whose 2^m patterns are tried
 

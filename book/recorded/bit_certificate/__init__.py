@@ -23,6 +23,7 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
+from lawrob_utils.bracket import Bracket
 from lawrob_utils.fewbits import (
     Activation,
     FewBitNet,
@@ -32,7 +33,6 @@ from lawrob_utils.fewbits import (
     rounded,
 )
 from lawrob_utils.law import bit_certificate, enumerative_bits
-from lawrob_utils.lipschitz import Bracket
 from lawrob_utils.memorizers import Bumps
 from lawrob_utils.networks import fit_two_layer
 from lawrob_utils.records import Record
