@@ -1,9 +1,9 @@
 """Data: points whose law is known, labels with known noise, and two sets of real digits.
 
-Read in order: points (`sphere`, `gaussian`, `solid_cube`, `hamming_cube`; then laws that are not
-isoperimetric at scale 1/√d: mixtures, spheres in subspaces), labels (`random_signs`,
-`signal_plus_noise`), images (`digits`, `mnist`). Points are normalised so that ‖x‖ ≈ 1 (cubes:
-diameter 1), labels so that |y| ≤ 1; without such units "Lip(f) = O(1)" would say nothing.
+Read in order: points (`sphere`, `gaussian`, `hamming_cube`; then laws that are not isoperimetric at
+scale 1/√d: mixtures, spheres in subspaces), labels (`random_signs`), images (`digits`, `mnist`).
+Points are normalised so that ‖x‖ ≈ 1 (the cube: diameter 1), labels so that |y| ≤ 1; without such
+units "Lip(f) = O(1)" would say nothing. Every rng that is no Generator is a ValueError.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,7 +30,7 @@ def sphere(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
 
     Formula: x = g/‖g‖ with g standard normal, whose law is invariant under rotations.
 
-    Raises ValueError if n < 1, d < 1 or rng is no Generator.
+    Raises ValueError if n < 1 or d < 1.
 
     >>> X = sphere(5, 3, np.random.default_rng(0))
     >>> X.shape, bool(np.allclose(np.linalg.norm(X, axis=1), 1))
@@ -43,25 +43,12 @@ def sphere(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
 def gaussian(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
     """n independent points of N(0, I_d/d), so that E‖x‖² = 1: for large d nearly the sphere.
 
-    Raises ValueError if n < 1, d < 1 or rng is no Generator.
+    Raises ValueError if n < 1 or d < 1.
 
     >>> gaussian(2, 4, np.random.default_rng(0)).shape
     (2, 4)
     """
     return _normal(n, d, rng) / np.sqrt(d)
-
-
-def solid_cube(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
-    """n independent uniform points of the solid cube [0, 1/√d]^d, whose Euclidean diameter is 1.
-
-    Raises ValueError if n < 1, d < 1 or rng is no Generator.
-
-    >>> X = solid_cube(100, 4, np.random.default_rng(0))
-    >>> bool(X.min() >= 0), bool(X.max() <= 0.5)
-    (True, True)
-    """
-    n, d, rng = check.count(n, "n"), check.count(d, "d"), check.generator(rng)
-    return rng.random((n, d)) / np.sqrt(d)
 
 
 def hamming_cube(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
@@ -70,7 +57,7 @@ def hamming_cube(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n 
     The natural metric is the normalised Hamming distance (1/d)·#{j : x_j ≠ x'_j} ∈ [0, 1]; with the
     Euclidean one the discrete cube is not isoperimetric. Points repeat once n approaches 2^{d/2}.
 
-    Raises ValueError if n < 1, d < 1 or rng is no Generator.
+    Raises ValueError if n < 1 or d < 1.
 
     >>> sorted(set(hamming_cube(20, 3, np.random.default_rng(0)).ravel().tolist()))
     [0.0, 1.0]
@@ -81,11 +68,7 @@ def hamming_cube(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n 
 
 @dataclass(frozen=True)
 class MixtureSample:
-    """Points of a mixture, with the component each came from.
-
-    X: points (n, d). component: its number for each point (n,), in 0..k−1. centres: the means of
-    the components (k, d).
-    """
+    """Points of a mixture, the number 0..k−1 of each one's component, the components' means."""
 
     X: Float[ndarray, "n d"]
     component: Int[ndarray, "n"]
@@ -97,13 +80,10 @@ def gaussian_mixture(
 ) -> MixtureSample:
     """n independent points x = m_ℓ + spread·g, g ~ N(0, I_d/d), ℓ uniform among k components.
 
-    Each component is isoperimetric with c = spread²; the mixture is not, once its centres are far
-    apart.
+    centres: m_0, …, m_{k−1}. A component has E‖x − m_ℓ‖² = spread² and is isoperimetric with
+    c = spread²; the mixture is not, once its centres are far apart.
 
-    Parameters: centres m_0, …, m_{k−1}, e.g. `sphere(k, d, rng)`, about √2 apart; spread ≥ 0, so
-    that a component has E‖x − m_ℓ‖² = spread².
-
-    Raises ValueError on wrong shapes, n < 1, a negative spread or rng that is no Generator.
+    Raises ValueError on wrong shapes, n < 1 or a negative spread.
 
     >>> centres = np.array([[0.0, 1.0], [0.0, -1.0]])
     >>> sample = gaussian_mixture(4, centres, np.random.default_rng(0), spread=0.0)
@@ -113,15 +93,15 @@ def gaussian_mixture(
     centres = check.matrix(centres, "centres")
     spread = check.positive(spread, "spread", zero_allowed=True)
     k, d = centres.shape
-    g, p = _normal(n, d, rng), np.full(k, 1 / k)
-    component = rng.choice(k, size=len(g), p=p / p.sum())
+    g = _normal(n, d, rng)
+    component = rng.choice(k, size=n, p=np.full(k, 1 / k))
     return MixtureSample(centres[component] + (spread / np.sqrt(d)) * g, component, centres)
 
 
 def random_subspace(d: int, k: int, rng: np.random.Generator) -> Float[ndarray, "d k"]:
     """Orthonormal columns that span a uniformly random k-dimensional subspace of R^d.
 
-    Raises ValueError unless 1 ≤ k ≤ d and rng is a Generator.
+    Raises ValueError unless 1 ≤ k ≤ d.
 
     >>> U = random_subspace(5, 2, np.random.default_rng(0))
     >>> bool(np.allclose(U.T @ U, np.eye(2)))
@@ -138,8 +118,7 @@ def sphere_in_subspace(
 ) -> Float[ndarray, "n d"]:
     """n uniform points on the unit sphere of the subspace that the columns of `basis` span.
 
-    Formula: x = basis·u with u uniform on S^{k−1}. The points lie in R^d, but have only k − 1
-    dimensions.
+    Formula: x = basis·u with u uniform on S^{k−1}: k − 1 dimensions in R^d.
 
     Raises ValueError if n < 1 or basis, unlike a `random_subspace`, is not orthonormal.
 
@@ -160,80 +139,16 @@ def _normal(n: int, d: int, rng: np.random.Generator) -> Float[ndarray, "n d"]:
     return rng.standard_normal((n, d))
 
 
-@dataclass(frozen=True)
-class LabelledSample:
-    """Points with labels y = g(x) + z, the split into signal and noise kept.
-
-    X: points (n, d). y: labels (n,), |y| ≤ 1. signal: g(x_i) (n,). sigma: √Var(y|x_i) (n,).
-    sigma2: the mean of sigma², which estimates σ² = E[Var(y|x)] (and equals it if sigma is fixed).
-    """
-
-    X: Float[ndarray, "n d"]
-    y: Float[ndarray, "n"]
-    signal: Float[ndarray, "n"]
-    sigma: Float[ndarray, "n"]
-
-    @property
-    def noise(self) -> Float[ndarray, "n"]:
-        """z_i = y_i − g(x_i)."""
-        return self.y - self.signal
-
-    @property
-    def sigma2(self) -> float:
-        """(1/n) Σ Var(y|x_i)."""
-        return float(np.mean(self.sigma**2))
-
-
 def random_signs(n: int, rng: np.random.Generator) -> Float[ndarray, "n"]:
     """n independent fair signs ±1: pure noise, g = 0 and σ² = 1.
 
-    Raises ValueError if n < 1 or rng is no Generator.
+    Raises ValueError if n < 1.
 
     >>> random_signs(4, np.random.default_rng(0))
     array([ 1.,  1.,  1., -1.])
     """
     n, rng = check.count(n, "n"), check.generator(rng)
     return 2.0 * rng.integers(0, 2, n) - 1.0
-
-
-def signal_plus_noise(
-    X: Float[ndarray, "n d"],
-    g: Callable[[Float[ndarray, "n d"]], Float[ndarray, "n"]],
-    sigma: float | Callable[[Float[ndarray, "n d"]], Float[ndarray, "n"]],
-    rng: np.random.Generator,
-) -> LabelledSample:
-    """Labels y_i = g(x_i) + σ(x_i)·s_i with fair signs s_i: Var(y|x) = σ(x)² exactly.
-
-    Parameters: X points; g the signal, called once on all of X; sigma the noise level, a number in
-    [0, 1] or a function of X (then the noise is heteroscedastic); rng the source of the signs.
-
-    Raises ValueError if |g| + σ exceeds 1 anywhere (labels must stay in [−1, 1]), if σ < 0, or if g
-    or sigma do not return one finite number per point.
-
-    Source: the model y = g(x) + z, E[z|x] = 0, σ² = E[Var(y|x)] > 0 of Bubeck and Sellke (2021);
-    the two-point noise is this book's choice: its variance is known exactly at every point.
-
-    >>> rng = np.random.default_rng(0)
-    >>> sample = signal_plus_noise(sphere(50, 10, rng), lambda X: X[:, 0] / 2, 0.5, rng)
-    >>> sample.sigma2, bool(np.abs(sample.y).max() <= 1)
-    (0.25, True)
-    """
-    X, rng = check.matrix(X), check.generator(rng)
-    n = X.shape[0]
-    signal = check.vector(g(X), "g(X)", length=n, bound=1.0)
-    if callable(sigma):
-        level = check.vector(sigma(X), "sigma(X)", length=n)
-    else:
-        level = np.full(n, check.positive(sigma, "sigma", zero_allowed=True))
-    if level.min() < 0:
-        i = int(level.argmin())
-        raise ValueError(f"sigma(X)[{i}] = {level[i]:g}; a noise level cannot be negative")
-    top = np.abs(signal) + level
-    if top.max() > 1 + 1e-12:
-        i = int(top.argmax())
-        far = f"|g(x)| + sigma(x) = {top[i]:g} at point {i}"
-        raise ValueError(f"{far}, so labels leave [-1, 1]; scale g or sigma down")
-    return LabelledSample(X, signal + level * random_signs(n, rng), signal, level)
 
 
 @dataclass(frozen=True)
@@ -289,19 +204,17 @@ def mnist(split: Literal["train", "test"] = "train") -> Images:
     """MNIST, 60 000 ("train") or 10 000 ("test") images of 28×28, 0..255 divided by 255 (float32).
 
     Files come from the folder LAWROB_DATA_DIR if that variable is set, else from the user's cache,
-    else they are downloaded once by `fetch_mnist`. Their SHA-256 is checked each time.
+    where `fetch_mnist` downloads them once. Their SHA-256 is checked each time.
 
     Raises ValueError for an unknown split or a file with a wrong checksum, FileNotFoundError if
     LAWROB_DATA_DIR lacks a file, ConnectionError if no mirror can be reached.
     """
     prefix = {"train": "train", "test": "t10k"}[check.one_of(split, "split", ("train", "test"))]
-    folder = _folder()
     if not os.environ.get("LAWROB_DATA_DIR"):
-        fetch_mnist(folder)
-    pixels = _read_idx(folder, f"{prefix}-images-idx3-ubyte.gz")
-    labels = _read_idx(folder, f"{prefix}-labels-idx1-ubyte.gz")
-    X = pixels.reshape(len(pixels), -1).astype(np.float32) / np.float32(255)
-    return Images(X, labels.astype(np.int64), (28, 28), f"MNIST {split}")
+        fetch_mnist()
+    pixels = _bytes_of(f"{prefix}-images-idx3-ubyte.gz", header=16).reshape(-1, 28 * 28)
+    labels = _bytes_of(f"{prefix}-labels-idx1-ubyte.gz", header=8).astype(np.int64)
+    return Images(pixels.astype(np.float32) / np.float32(255), labels, (28, 28), f"MNIST {split}")
 
 
 def mnist_available() -> bool:
@@ -312,37 +225,36 @@ def mnist_available() -> bool:
 def fetch_mnist(folder: Path | str | None = None, mirrors: Sequence[str] = MNIST_MIRRORS) -> Path:
     """Download what is missing of MNIST's four files (11 MB) into `folder`; returns it.
 
-    The folder is the user's cache by default. A file appears under its name only when it is whole
-    and its SHA-256 is right; an interrupted download leaves nothing, and a right file stays.
+    By default the folder is the one that `mnist` reads. A file appears under its name only when it
+    is whole and its SHA-256 is right; an interrupted download leaves nothing, a right file stays.
 
     Raises ConnectionError if no mirror gives a file, ValueError if every answer is a wrong one.
     """
-    pooch = _pooch()
-    folder = Path(folder) if folder is not None else _cache_folder()
+    pooch, folder = _pooch(), Path(folder or _folder())
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel("ERROR")  # pooch reports on stderr, which would end up in stored outputs
     try:
         for name, sha256 in MNIST_SHA256.items():
-            failures: list[Exception] = []
-            for base in mirrors:
+            failures: dict[str, Exception] = {}
+            for mirror in mirrors:
                 try:  # pooch checks the hash of a temporary file and only then moves it into place
-                    pooch.retrieve(base + name, f"sha256:{sha256}", fname=name, path=folder)
+                    pooch.retrieve(mirror + name, f"sha256:{sha256}", fname=name, path=folder)
                     break
                 except (OSError, ValueError) as error:  # the network; a wrong hash
-                    failures.append(error)
+                    failures[mirror] = error
             else:
-                _give_up(name, sha256, mirrors, failures)
+                _give_up(name, failures)
     finally:
         logger.setLevel(level)
     return folder
 
 
-def _give_up(name: str, sha256: str, mirrors: Sequence[str], failures: list[Exception]) -> None:
-    words = [f"{type(e).__name__} {' '.join(str(e).split()):.120}" for e in failures]
-    told = "; ".join(f"{mirror}: {said}" for mirror, said in zip(mirrors, words, strict=True))
-    if failures and all(isinstance(e, ValueError) and "hash" in str(e) for e in failures):
-        raise ValueError(f"{name} was downloaded but its SHA-256 is not {sha256[:12]}…. {_REMEDY}")
+def _give_up(name: str, failures: dict[str, Exception]) -> None:
+    if failures and all("hash" in str(e) for e in failures.values()):
+        due = MNIST_SHA256[name][:12]
+        raise ValueError(f"{name} was downloaded but its SHA-256 is not {due}…. {_REMEDY}")
+    told = "; ".join(f"{m}: {type(e).__name__} {e!s:.120}" for m, e in failures.items())
     raise ConnectionError(
         f"{name} could not be downloaded ({told}). Connect to the network and try again. {_REMEDY}"
     )
@@ -356,25 +268,18 @@ def _pooch() -> ModuleType:
     return pooch
 
 
-def _cache_folder() -> Path:
-    return Path(_pooch().os_cache("lawrob")) / "mnist"
-
-
 def _folder() -> Path:
-    own = os.environ.get("LAWROB_DATA_DIR")
-    return Path(own) if own else _cache_folder()
+    return Path(os.environ.get("LAWROB_DATA_DIR") or _pooch().os_cache("lawrob") / "mnist")
 
 
-def _read_idx(folder: Path, name: str) -> ndarray:
-    """The array of a gzipped IDX file: 2 zero bytes, type 8, number of axes, lengths, data."""
-    path = folder / name
+def _bytes_of(name: str, *, header: int) -> Int[ndarray, "m"]:
+    """What a gzipped IDX file holds after its header of so many bytes."""
+    path = _folder() / name
     if not path.is_file():
-        where = f"{folder}, where LAWROB_DATA_DIR points"
+        where = f"{path.parent}, where LAWROB_DATA_DIR points"
         raise FileNotFoundError(f"{name} is not in {where}. {_REMEDY}")
     packed, official = path.read_bytes(), MNIST_SHA256[name]
     if (sha256 := hashlib.sha256(packed).hexdigest()) != official:
         have = f"{path} has SHA-256 {sha256[:12]}…; the official file has {official[:12]}…"
         raise ValueError(f"{have}. Delete it and fetch it again.")
-    raw = gzip.decompress(packed)
-    shape = np.frombuffer(raw, dtype=">u4", count=raw[3], offset=4)
-    return np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * raw[3]).reshape(shape)
+    return np.frombuffer(gzip.decompress(packed), np.uint8, offset=header)

@@ -15,7 +15,7 @@ from scipy import stats
 
 from lawrob_utils import data
 
-SAMPLERS = [data.sphere, data.gaussian, data.solid_cube, data.hamming_cube]
+SAMPLERS = [data.sphere, data.gaussian, data.hamming_cube]
 samplers = pytest.mark.parametrize("sampler", SAMPLERS)
 
 
@@ -62,7 +62,6 @@ def test_sphere_points_have_norm_one(n, d, seed):
     [
         (data.sphere, 0.0, 1 / 6),
         (data.gaussian, 0.0, 1 / 6),
-        (data.solid_cube, 0.5 / np.sqrt(6), 1 / 72),  # variance of U[0, 1/√d] is 1/(12 d)
         (data.hamming_cube, 0.5, 1 / 4),
     ],
 )
@@ -116,59 +115,6 @@ def test_bad_mixtures_and_subspaces_are_named(call, message):
 
 
 # labels -------------------------------------------------------------------------------------------
-
-
-def test_noise_is_a_sign_times_its_level_and_sigma2_its_mean_square():
-    rng = np.random.default_rng(0)
-    X = data.sphere(5000, 4, rng)
-    level = lambda X: np.where(X[:, 0] > 0, 0.5, 0.1)  # noqa: E731
-    sample = data.signal_plus_noise(X, lambda X: X[:, 1] / 2, level, rng)
-    assert np.allclose(sample.signal, X[:, 1] / 2) and np.allclose(np.abs(sample.noise), level(X))
-    assert sample.sigma2 == pytest.approx((0.25 + 0.01) / 2, abs=0.01)
-    assert abs(np.mean(sample.noise * sample.signal)) <= 0.02  # E[z|x] = 0
-
-
-@settings(deadline=None)
-@given(height=st.floats(0, 1), share=st.floats(0, 1), seed=st.integers(0, 10**6))
-def test_labels_stay_within_one(height, share, seed):
-    rng = np.random.default_rng(seed)
-    sample = data.signal_plus_noise(
-        data.sphere(20, 3, rng), lambda X: height * X[:, 0], share * (1 - height), rng
-    )
-    assert np.abs(sample.y).max() <= 1 + 1e-12
-
-
-def test_without_noise_labels_are_the_signal():
-    rng = np.random.default_rng(0)
-    sample = data.signal_plus_noise(data.sphere(9, 3, rng), lambda X: X[:, 0], 0.0, rng)
-    assert np.array_equal(sample.y, sample.X[:, 0]) and sample.sigma2 == 0
-
-
-@pytest.mark.parametrize(
-    "g, sigma, message",
-    [
-        (
-            lambda X: np.full(len(X), 0.8),
-            0.3,
-            r"\|g\(x\)\| \+ sigma\(x\) = 1.1 at point 0, so labels leave \[-1, 1\]",
-        ),
-        (lambda X: np.full(len(X), 2.0), 0.0, r"g\(X\)\[0\] = 2 lies outside \[-1, 1\]"),
-        (lambda X: X, 0.1, r"g\(X\) has shape \(5, 2\)"),
-        (lambda X: X[:2, 0], 0.1, r"g\(X\) has 2 entries; 5 are needed"),
-        (lambda X: X[:, 0] * np.nan, 0.1, r"g\(X\)\[0\] = nan"),
-        (lambda X: X[:, 0] * 0, -0.1, "sigma = -0.1"),
-        (
-            lambda X: X[:, 0] * 0,
-            lambda X: X[:, 0] * 0 - 0.2,
-            r"sigma\(X\)\[0\] = -0.2; a noise level",
-        ),
-        (lambda X: X[:, 0] * 0, "loud", "sigma = 'loud'"),
-    ],
-)
-def test_bad_signal_and_noise_are_named(g, sigma, message):
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=message):
-        data.signal_plus_noise(data.sphere(5, 2, rng), g, sigma, rng)
 
 
 def test_signs_are_fair():
@@ -294,7 +240,7 @@ def serve(server, files, folder=""):
 def test_download_then_read_then_no_second_download(server, small_mnist, tmp_path, monkeypatch):
     serve(server, small_mnist)
     monkeypatch.delenv("LAWROB_DATA_DIR", raising=False)
-    monkeypatch.setattr(data, "_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(data, "_folder", lambda: tmp_path)
     assert not data.mnist_available() and server.asked == []
     data.fetch_mnist(tmp_path, [server.url])
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(small_mnist)

@@ -31,11 +31,11 @@ def test_expected_error_of_a_fixed_function_is_its_distance_to_the_signal_plus_t
 
 def test_noise_level_is_the_mean_of_an_uneven_noise():
     rng = np.random.default_rng(0)
-    sample = data.signal_plus_noise(
-        data.sphere(4000, 10, rng), lambda X: X[:, 0] / 2, lambda X: (X[:, 1] > 0) / 2, rng
-    )
-    assert np.mean(sample.noise**2) == pytest.approx(sample.sigma2)
-    assert sample.sigma2 == pytest.approx(1 / 8, abs=0.01)
+    X = data.sphere(4000, 10, rng)
+    g, sigma = X[:, 0] / 2, (X[:, 1] > 0) / 2
+    z = sigma * data.random_signs(4000, rng)
+    assert np.abs(g + z).max() <= 1 and abs(np.mean(g * z)) < 0.005  # E[z|x] = 0
+    assert np.mean(z**2) == pytest.approx(np.mean(sigma**2)) == pytest.approx(1 / 8, abs=0.01)
 
 
 @pytest.mark.parametrize("points", ["sphere", "digits"])
