@@ -26,6 +26,14 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("memorization-control", "(50, 200, 800, 3200), 50, []", "(60, 240), 60, []"),
         ("memorization-control-noise", "n, d, sigmas = 200, 800,", "n, d, sigmas = 100, 300,"),
     ],
+    "03-robust-memorization": [
+        ("robust-certificate-data", "n, d, rng = 200, 20,", "n, d, rng = 120, 12,"),
+        ("robust-separation", "n, trials, rng = 300, 100,", "n, trials, rng = 200, 30,"),
+        ("robust-polynomial", "[5, 10, 20, 40, 60]", "[5, 10, 20, 30]"),
+        ("robust-polynomial", "n, low = 1000, (3, 5)", "n, low = 600, (3, 4)"),
+        ("robust-floor", "1000, (3, 5, 10, 30, 100, 300, 1000)", "400, (3, 10, 30, 100)"),
+        ("robust-less", "n, d, rng = 500, 1000,", "n, d, rng = 200, 1000,"),
+    ],
     "06-law-of-robustness": [
         ("law-one-function", "dims, rows = (50, 100, 200, 400)", "dims, rows = (40, 80, 300)"),
         ("law-one-function", "10, 3.0, 100_000", "8, 2.5, 50_000"),
@@ -133,6 +141,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "adversarial-more",
     ],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
+    "03-robust-memorization": ["robust-digits"],
     "06-law-of-robustness": ["law-net", "law-exponents"],
     "08-interpretation": [  # read off records, or a part of one run again
         "interpretation-clusters-table",
