@@ -213,6 +213,9 @@ def server():
     running.server_close()
 
 
+KINDS = ("images-idx3", "labels-idx1")
+
+
 def idx(array):
     header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, dtype=">u4").tobytes()
     return gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0)
@@ -248,6 +251,16 @@ def test_download_then_read_then_no_second_download(server, small_mnist, tmp_pat
     assert data.mnist_available() and data.mnist("test").X.shape == (3, 784)
     data.fetch_mnist(tmp_path, [server.url])
     assert len(server.asked) == asked == 4
+
+
+def test_by_default_the_folder_that_is_read_is_filled(server, small_mnist, tmp_path, monkeypatch):
+    serve(server, small_mnist)
+    monkeypatch.setenv("LAWROB_DATA_DIR", str(tmp_path))
+    assert data.fetch_mnist(mirrors=[server.url]) == tmp_path and data.mnist_available()
+    images = data.mnist("train")
+    pixels, labels = (gzip.decompress(small_mnist[f"train-{kind}-ubyte.gz"]) for kind in KINDS)
+    assert np.rint(255 * images.X).astype(np.uint8).tobytes() == pixels[16:]
+    assert images.labels.tolist() == list(labels[8:])
 
 
 def test_second_mirror_is_used_when_the_first_fails(server, small_mnist, tmp_path):
