@@ -20,16 +20,21 @@ from lawrob_utils.recorded import bit_certificate as record  # noqa: E402
 
 FOLDER = Path(__file__).parents[1] / "book" / "recorded" / "bit_certificate"
 TABLE = record.load(FOLDER)
+ROWS = TABLE.rows.to_dict("records")
+
+
+def select(rows, **conditions):
+    return [row for row in rows if all(row[name] == value for name, value in conditions.items())]
 
 
 def test_record_is_small_complete_and_its_rows_fit_into_the_bits_that_name_them():
     assert sum(f.stat().st_size for f in FOLDER.glob("*.*[!y]")) < 60_000
-    assert len(TABLE.table) == 4 * 37 <= 2 ** (record.ROW_BITS - 1)
+    assert len(ROWS) == 4 * 37 <= 2 ** (record.ROW_BITS - 1)
     assert set(TABLE.nets) == {(n, d, k) for n, d in record.SIZES["full"] for k in (1, 2, 4, 8, 16)}
 
 
 def test_no_row_has_a_certificate_above_its_bracket():
-    for row in TABLE.table:
+    for row in ROWS:
         assert (
             max(row["certified"], row["certified_occam"])
             <= row["lower"]
@@ -39,7 +44,7 @@ def test_no_row_has_a_certificate_above_its_bracket():
 
 
 def test_networks_scaled_by_least_squares_have_the_squared_correlation_as_their_fit():
-    for row in TABLE.table:
+    for row in ROWS:
         if row["method"] in ("relu", "abs", "annealed"):
             n, d, bits = row["n"], row["d"], row["plain_bits"] + record.ROW_BITS
             spread = record.sample(n, d)[1].std()
@@ -52,7 +57,7 @@ def test_networks_scaled_by_least_squares_have_the_squared_correlation_as_their_
 def test_recorded_certificates_and_brackets_are_those_of_the_stored_nets(key):
     n, d, k = key
     X, y = record.sample(n, d)
-    (row,) = TABLE.select(n=n, d=d, k=k, method="annealed")
+    (row,) = select(ROWS, n=n, d=d, k=k, method="annealed")
     net = TABLE.nets[key].fitted(X, y)
     assert net.n_parameters == row["parameters"] == (k + 1) * d == row["plain_bits"]
     certified = bit_certificate(y, net(X), net.bits + record.ROW_BITS, d, record.DELTA)
@@ -75,7 +80,7 @@ def test_recorded_certificates_and_brackets_are_those_of_the_stored_nets(key):
 )
 def test_rows_are_reproduced_when_they_are_run_again(row, rel):
     again = record.measure(n=1000, d=100, **row._asdict())
-    (stored,) = TABLE.select(n=1000, d=100, **row._asdict())
+    (stored,) = select(ROWS, n=1000, d=100, **row._asdict())
     for name in ("correlation", "certified", "certified_occam", "lower", "upper"):
         assert again[name] == pytest.approx(stored[name], rel=rel, abs=2e-4)
     if row.method == "annealed":
@@ -86,12 +91,12 @@ def test_rows_are_reproduced_when_they_are_run_again(row, rel):
 def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
     rows = record.RECORD.run("quick", tmp_path, progress=False)
     got = record.load(tmp_path)
-    assert len(rows) == len(got.table) == 37 and set(got.nets) == {
+    assert len(rows) == len(got.rows) == 37 and set(got.nets) == {
         (200, 40, k) for k in (1, 2, 4, 8, 16)
     }
     X, y = record.sample(200, 40)
     for key, net in got.nets.items():
-        (row,) = got.select(k=key[2], method="annealed")
+        (row,) = select(got.rows.to_dict("records"), k=key[2], method="annealed")
         assert net.fitted(X, y).lipschitz(X[:128]).upper == pytest.approx(row["upper"], rel=1e-4)
 
 

@@ -52,6 +52,27 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-centred", "300, 60, 10, 200", "200, 50, 8, 100"),
         ("law-deep", "30, 20\n", "20, 10\n"),
     ],
+    "07-certificate": [
+        ("certificate-printed-numbers", "28 * 28, 200_000, 0.02", "32 * 32, 50_000, 0.05"),
+        (
+            "certificate-brute",
+            "n, m, draws, rng = 40, 12, 400,",
+            "n, m, draws, rng = 30, 8, 100,",
+        ),
+        ("certificate-live", "n_live, d_live = 800, 80", "n_live, d_live = 300, 40"),
+        ("certificate-table", "(4000, 400)", "(1000, 100)"),
+        ("certificate-pruned", "n, d, rng = 50, 100_000,", "n, d, rng = 20, 5_000,"),
+        ("certificate-directions", "n, d, rng = 2500, 2500,", "n, d, rng = 600, 400,"),
+        ("certificate-annealed", "n, d = 4000, 400", "n, d = 1000, 100"),
+        ("certificate-factors", "(4000, 400)", "(1000, 100)"),
+        ("certificate-bumps", "n, d, rng, rows = 400, 1000,", "n, d, rng, rows = 100, 200,"),
+        ("certificate-robust-linear", "rows, d = [], 40_000", "rows, d = [], 5_000"),
+        (
+            "certificate-robust-nets",
+            "n, d, eta, rng = 200, 160, 0.05,",
+            "n, d, eta, rng = 80, 120, 0.1,",
+        ),
+    ],
     "08-interpretation": [
         (
             "interpretation-mixture-bounds",
@@ -90,7 +111,11 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("size-trap", "np.random.default_rng(3), 200, []", "np.random.default_rng(3), 150, []"),
         ("size-trap-bracket", "n = 1000\n", "n = 300\n"),
         ("size-projected", "n, d, rng = 200, 1000,", "n, d, rng = 150, 1000,"),
-        ("size-linear-measure", "n, d, draws, rng = 100, 1600, 40", "n, d, draws, rng = 90, 1600, 9"),
+        (
+            "size-linear-measure",
+            "n, d, draws, rng = 100, 1600, 40",
+            "n, d, draws, rng = 90, 1600, 9",
+        ),
     ],
     "05-isoperimetry": [
         ("isoperimetry-family", "d, n, rng = 100, 20_000,", "d, n, rng = 60, 8_000,"),
@@ -143,6 +168,11 @@ SAME = {  # cells after the first change that print the same, as what changed is
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
     "03-robust-memorization": ["robust-digits"],
     "06-law-of-robustness": ["law-net", "law-exponents"],
+    "07-certificate": [  # read off the record, all sizes; a calculator
+        "certificate-occam",
+        "certificate-summary",
+        "certificate-calculator",
+    ],
     "08-interpretation": [  # read off records, or a part of one run again
         "interpretation-clusters-table",
         "interpretation-dimensions",

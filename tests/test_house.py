@@ -105,6 +105,7 @@ def test_every_public_name_is_used_by_a_chapter_a_record_an_exercise_or_a_page()
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
                 defined.setdefault(node.name, []).append(node)
+    alive.add("main")  # the command line is a user, too
     waiting = alive & set(defined)
     while waiting:
         new = set().union(*(words(node) for name in waiting for node in defined[name])) - alive

@@ -8,12 +8,12 @@ from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.special import erf
 
-from lawrob_utils.records import points
 from lawrob_utils import data
 from lawrob_utils import isoperimetry as iso
 from lawrob_utils.lipschitz import min_separation
 from lawrob_utils.memorizers import Bumps
 from lawrob_utils.recorded import architectures, trained_law
+from lawrob_utils.records import points
 
 torch = pytest.importorskip("torch")
 

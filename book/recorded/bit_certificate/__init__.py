@@ -13,11 +13,11 @@ all certificates of the table hold at once, with probability at least 1 − δ o
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -114,20 +114,11 @@ def grid(sizes: tuple[tuple[int, int], ...]) -> tuple[dict, ...]:
     return tuple(mappings)
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The recorded table: `table`, one dict a row, and the annealed nets by (n, d, k)."""
+class Table(NamedTuple):
+    """The recorded table, and the one-bit nets found by annealing, by (n, d, k)."""
 
-    table: tuple[dict, ...]
+    rows: pd.DataFrame
     nets: dict[Key, FewBitNet]
-
-    def select(self, **conditions: object) -> tuple[dict, ...]:
-        """The rows in which every named column has the given value."""
-        return tuple(
-            row
-            for row in self.table
-            if all(row[name] == value for name, value in conditions.items())
-        )
 
 
 def sample(n: int, d: int) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
@@ -236,13 +227,13 @@ def load(folder: Path | None = None) -> Table:
 
     Raises FileNotFoundError, naming the command that makes it, if there is none.
     """
-    table = RECORD.load(folder)
+    rows = RECORD.load(folder)
     nets = {
-        (row["n"], row["d"], row["k"]): _unpacked(row["d"], row["k"], row.pop("net"))
-        for row in table
+        (row["n"], row["d"], row["k"]): _unpacked(row["d"], row["k"], row["net"])
+        for row in rows
         if row["net"]
     }
-    return Table(tuple(table), nets)
+    return Table(pd.DataFrame(rows).drop(columns="net"), nets)
 
 
 def _unpacked(d: int, k: int, text: str) -> FewBitNet:
