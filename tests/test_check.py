@@ -4,6 +4,7 @@ import math
 import re
 import subprocess
 import sys
+from inspect import isgeneratorfunction
 
 import numpy as np
 import pytest
@@ -12,11 +13,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lawrob_utils import check, isoperimetry, law
-from lawrob_utils.check import EXERCISES, NotYet, Verdict, When, values
+from lawrob_utils.check import EXERCISES, NotYet, Verdict, When
 from lawrob_utils.memorizers import McShane
 
 IDS = check.known_exercises()
-HINTS = [(id, i) for id in IDS for i in range(len(EXERCISES[id].hints))]
+JUDGES = [id for id in IDS if isgeneratorfunction(EXERCISES[id].source)]
+HINTS = [
+    (id, name)
+    for id in IDS
+    for name, (sign, _) in EXERCISES[id].lines.items()
+    if sign and id not in JUDGES
+]
 ANYTHING = [
     None,
     ...,
@@ -55,16 +62,25 @@ def test_no_answer_of_a_wrong_kind_passes_or_makes_a_judge_fail(id):
         assert "nothing there yet" in check.verdict(id, hole).message
 
 
-def test_exercise_prints_its_verdict_in_one_line(capsys):
-    @check.judge("print-1: the number 2")
-    def look(answer):
-        return None if check.number(answer) == 2 else "It is even and prime."
+@pytest.fixture
+def asked(monkeypatch):
+    """A new exercise with these words, for a test."""
 
-    try:
-        for answer in (2, 3, "2"):
-            check.exercise("print-1", answer)
-    finally:
-        del EXERCISES["print-1"]
+    def add(id, text, source):
+        monkeypatch.setitem(check.WORDS, id, check.read_words(text)[id])
+        monkeypatch.setitem(EXERCISES, id, None)
+        check.row(id)(source)
+
+    return add
+
+
+def test_exercise_prints_its_verdict_in_one_line(capsys, asked):
+    def look(answer):
+        yield "no", check.number(answer) != 2
+
+    asked("print-1", "print-1: the number 2\n  = no: It is even and prime.\n", look)
+    for answer in (2, 3, "2"):
+        check.exercise("print-1", answer)
     assert capsys.readouterr().out.splitlines() == [
         "✓ print-1: correct.",
         "print-1: not yet. It is even and prime.",
@@ -78,9 +94,8 @@ def test_unknown_exercise_is_refused_and_the_known_ones_are_listed():
     assert all(id in str(refusal.value) for id in IDS)
 
 
-def test_an_exercise_has_only_one_judge():
-    with pytest.raises(ValueError, match="registered already"):
-        check.judge(f"{IDS[0]}: anything")(lambda answer: None)
+def test_every_paragraph_of_words_has_its_function():
+    assert set(check.WORDS) == set(IDS)
 
 
 def test_verdict_cannot_be_changed():
@@ -88,15 +103,12 @@ def test_verdict_cannot_be_changed():
         Verdict(False, "no").passed = True
 
 
-def test_a_judge_that_raises_says_so_instead():
-    @check.judge("raises-1: anything")
+def test_a_judge_that_raises_says_so_instead(asked):
     def look(answer):
-        raise ZeroDivisionError("division by zero")
+        yield "no", 1 / 0
 
-    try:
-        verdict = check.verdict("raises-1", 1)
-    finally:
-        del EXERCISES["raises-1"]
+    asked("raises-1", "raises-1: anything\n  = no: No.\n", look)
+    verdict = check.verdict("raises-1", 1)
     assert not verdict.passed
     assert "ZeroDivisionError" in verdict.message and "should be anything" in verdict.message
 
@@ -162,14 +174,15 @@ def test_call_says_what_went_wrong_in_the_readers_function(answer):
 def answer_of(id, choose, **numbers):
     """The value, or the function of the trials, that `choose` takes from what a row returns."""
     row = EXERCISES[id]
-    if row.trials is None:
-        return choose(*values(row.source, math.nan, (), numbers)[:2])
+    numbers = row.numbers | numbers
+    if not row.form:
+        return choose(*row.values(math.nan, (), numbers)[:2])
 
     def answer(*taken):
         for case in row.trials:  # a row may know more about a trial than the reader's function
             same = zip(taken, case, strict=False)
             if all(np.array_equal(a, b) for a, b in same):
-                return choose(*values(row.source, math.nan, case, numbers)[:2])
+                return choose(*row.values(math.nan, case, numbers)[:2])
         raise LookupError("no trial")
 
     return answer
@@ -179,14 +192,25 @@ def truth(id, **numbers):
     return answer_of(id, lambda right, wrongs: right, **numbers)
 
 
-@pytest.mark.parametrize(("id", "i"), HINTS)
-def test_hint_recognises_its_wrong_answer(id, i):
+def pattern(line):
+    return re.sub(r"\\\{.*?\\\}", ".*", re.escape(line))
+
+
+@pytest.mark.parametrize("id", sorted(set(IDS) - set(JUDGES)))
+def test_every_line_has_its_wrong_answer_in_the_same_order(id):
+    row = EXERCISES[id]
+    _, wrongs, _ = row.values(math.nan, row.trials[0], row.numbers)
+    assert list(wrongs) == [name for other, name in HINTS if other == id]
+
+
+@pytest.mark.parametrize(("id", "name"), HINTS)
+def test_hint_recognises_its_wrong_answer(id, name):
     def wrong(right, wrongs):
-        return wrongs[i].wrong if isinstance(wrongs[i], When) else wrongs[i]
+        return wrongs[name].wrong if isinstance(wrongs[name], When) else wrongs[name]
 
     verdict = check.verdict(id, answer_of(id, wrong))
-    hint = re.sub(r"\\\{.*?\\\}", ".*", re.escape(EXERCISES[id].hints[i][2:]))
-    assert not verdict.passed and re.search(hint, verdict.message), verdict.message
+    line = EXERCISES[id].lines[name][1]
+    assert not verdict.passed and re.search(pattern(line), verdict.message), verdict.message
 
 
 # Other numbers -------------------------------------------------------------------------------------------
@@ -200,6 +224,7 @@ OTHER = {
     "robust-5": {"signs": 60, "hits": 55},
     "size-1": {"side": 32, "kernel": 3, "classes": 7},
     "size-2": {"weights": 5000, "left": 70},
+    "size-3": {"power": 3},
     "size-5": {"n": 30, "percent": 25},
     "isoperimetry-2": {"size": 0.2, "level": 1e-3},
     "law-1": {"n": 1e4, "d": 50, "sigma": 0.5, "L": 2},
@@ -208,13 +233,18 @@ OTHER = {
     "mnist-imagenet-1": {"side": 32, "kernel": 3, "classes": 7},
     "mnist-imagenet-2": {"P": 3e5, "n": 50_000, "d": 1000},
     "rademacher-3": {"weights": 500, "bits": 4, "n": 10_000, "d": 100, "k": 3},
+    "open-4": {"square": 0.5},
     "open-5": {"d": 20, "rho": 0.1, "r": 0.3},
     # Judges: an answer that passes with the page's number, and a number with which it does not
     "robust-1": {"slope": 5000},
     "robust-4": {"factor": 1.42},
     "certificate-3": {"entries": 64, "most": 8},
+    "rademacher-4": {"points": 3},
 }
+
+
 ANSWERS = {
+    "rademacher-4": (np.zeros((1, 4)), np.cos),
     "robust-1": lambda f: (
         lambda Z: f(Z) + (1000 + f.L) * np.maximum(0, np.linalg.norm(Z, axis=1) - 1),
         f.X[0],
@@ -608,6 +638,7 @@ JUDGED = {
         ("coincide", (np.zeros((2, 1)), np.eye(2))),
         ("All labels are equal", (np.eye(3), np.zeros((3, 2)))),
         ("I got shapes", (np.eye(3), np.eye(3))),
+        ("the pair (X, Y)", np.eye(3)),
         ("no slopes", (np.zeros((1, 2)), np.zeros((1, 2)))),
         ("not filled in yet", (..., ...)),
     ],
@@ -624,6 +655,7 @@ JUDGED = {
         ("been centred", lambda X: np.linalg.svd(X)[2][0]),
         ("has length 2", lambda X: 2 * spread(X)[0]),
         ("another direction has", lambda X: spread(X)[-1]),
+        ("a subspace the spread", lambda X: spread(X)[-1 if X.shape[1] == 20 else 0]),
         ("expected shape", lambda X: X),
     ],
     "certificate-3": [
@@ -644,6 +676,7 @@ JUDGED = {
         ("one row a function", (np.zeros(3), lambda v: v + 1)),
         ("a function phi(v)", (np.zeros((1, 3)), 1.0)),
         ("Nothing has been filled in", (..., ...)),
+        ("two things", 1.0),
     ],
     "mnist-imagenet-3": [
         ("both are extreme at once", lambda a, b: (a[0] * b[0], a[1] * b[1])),
@@ -657,11 +690,16 @@ JUDGED = {
 
 
 @pytest.mark.parametrize("id", JUDGED)
-def test_judge_of_its_own_says_what_is_wrong(id):
+def test_judge_of_its_own_says_what_is_wrong_and_each_of_its_lines_is_told(id):
+    told = []
     for words, answer in JUDGED[id]:
         verdict = check.verdict(id, answer)
         assert not verdict.passed and words in verdict.message, verdict.message
+        told.append(verdict.message)
+    for _, line in EXERCISES[id].lines.values():
+        assert any(re.fullmatch(pattern(line), message) for message in told), line
 
 
 def test_every_exercise_has_wrong_answers_to_reject():
     assert set(IDS) == {id for id, _ in HINTS} | set(WRONG) | set(JUDGED)
+    assert set(JUDGED) == set(JUDGES)

@@ -26,12 +26,13 @@ def lines(files) -> int:
 
 
 # to be brought down: the house was drawn for 3900 and 700
-CORE, CHECK, LONGEST = 4720, 1410, 400
+CORE, CHECK, WORDS, LONGEST = 4720, 1060, 300, 400
 
 
 def test_the_package_can_be_read_in_an_evening():
     assert lines(FILES) <= CORE
     assert lines((PACKAGE / "check").rglob("*.py")) <= CHECK
+    assert lines([PACKAGE / "check" / "exercises.txt"]) <= WORDS
     assert {p.name: lines([p]) for p in FILES if lines([p]) > LONGEST} == {}
 
 

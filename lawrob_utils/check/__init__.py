@@ -1,26 +1,28 @@
 """Answers to the book's exercises, judged with a message in words.
 
 A reader calls `exercise(id, answer)`; who changes numbers of a page hands them on, such as
-`exercise("law-1", P, n=1e5)`, and the truth follows.  The exercises stand in the modules beside
-this file.  Most are a `row`: what is expected, the truth found another way than in the chapter,
-and hints with the wrong answers that they recognise.  The others have a `judge` of their own.
-None needs torch, and nothing else in the package imports them.
+`exercise("law-1", P, n=1e5)`, and the truth follows.  All words stand in `exercises.txt`; the
+modules beside it hold for each paragraph a function with the truth, found another way than in the
+chapter, and the wrong answers that its lines recognise (see `row`).  None needs torch.
 """
 
 import importlib
+import itertools
 import math
 import pkgutil
 import re
 from bisect import bisect_left
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from inspect import cleandoc, signature
+from inspect import getgeneratorlocals, isgeneratorfunction, signature
 from numbers import Real
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import beta
 
 __all__ = ["Verdict", "exercise", "known_exercises", "verdict"]
 
@@ -38,25 +40,23 @@ class NotYet(Exception):
 
 
 class When(NamedTuple):
-    """A hint given whenever `applies`, with one `wrong` answer to which it does."""
+    """A line told whenever `applies`, with one `wrong` answer to which it does."""
 
     applies: bool
     wrong: Any
 
 
-@dataclass(frozen=True)
-class Exercise:
-    """`judge(**numbers)` is a function of an answer: what is wrong with it, or None."""
-
-    expects: str
-    judge: Callable[..., Callable[[Any], str | None]]
-    numbers: dict[str, Any]
-    source: Callable
-    hints: list[str] = field(default_factory=list)
-    trials: list[tuple] | None = None
+def read_words(text: str) -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
+    """{id: (what is expected, {name of a line, or < or > or "": (+ or = or "", its words)})}."""
+    found = {}
+    for id, expects, lines in re.findall(r"^([\w-]+-\d+): (.*)\n((?:  .+\n)*)", text, re.M):
+        parts = re.findall(r"^  (?:([<>]) |([+=]) (\w+): )?(.*)\n", lines, re.M)
+        found[id] = expects, {name or side: (sign, line) for side, sign, name, line in parts}
+    return found
 
 
-EXERCISES: dict[str, Exercise] = {}
+WORDS = read_words(Path(__file__).with_name("exercises.txt").read_text("utf-8"))
+EXERCISES: dict[str, "Exercise"] = {}
 
 
 def known_exercises() -> tuple[str, ...]:
@@ -76,18 +76,18 @@ def verdict(id: str, answer: Any, **numbers: Any) -> Verdict:
     """
     known = known_exercises()
     if id not in known:
-        raise ValueError(
-            f"id = {id!r} is no exercise of this book; the exercises are {', '.join(known)}"
-        )
+        listed = ", ".join(known)
+        raise ValueError(f"id = {id!r} is no exercise of this book; the exercises are {listed}")
     asked = EXERCISES[id]
     try:
-        judged = asked.judge(**_numbers(asked.numbers, numbers))
+        filled = _numbers(asked.numbers, numbers)
+        rights = asked.rights(**filled)
     except Exception as problem:
         raise ValueError(f"{id} cannot be asked with {numbers}: {problem}") from None
     if answer is None or answer is Ellipsis:
         return Verdict(False, f"There is nothing there yet. The answer should be {asked.expects}.")
     try:
-        words = judged(answer)
+        words = asked.wrong(answer, filled, rights)
     except NotYet as refusal:
         words = str(refusal)
     except Exception as problem:
@@ -116,74 +116,87 @@ def _numbers(page: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 # How an exercise is written ---------------------------------------------------------------------
 
 
-def judge(head: str) -> Callable:
-    """Register a function of an answer and numbers that returns what is wrong, or None."""
+def row(id: str, trials: Any = ((),), **settings: Any) -> Callable[[Callable], Callable]:
+    """Register a function as what knows about the exercise `id`, whose words are there already.
 
-    def register(look: Callable) -> Callable:
-        id, expects = head.split(": ", 1)
-        _add(id, Exercise(expects, lambda **n: lambda a: look(a, **n), _page(look), look))
-        return look
+    Mostly the answer, a number or a function of `trials`, has one true value.  The function takes
+    what was given, the arguments and, as defaults, the page's numbers.  It returns the truth, the
+    wrong answer of each named line and, if the words need more, a dictionary.  The words are
+    formats of the arguments, the numbers, `given`, `right` and that dictionary.  `trials` are
+    arguments, or a function of a generator with this `seed`; those that the reader's function does
+    not take are for the truth.  `what` names the number, `read` prepares it.
 
-    return register
-
-
-def row(trials=None, seed=0, what=None, read=None, rel=1e-6, abs=1e-9) -> Callable:
-    """Register an exercise whose answer, a number or a function of `trials`, has one true value.
-
-    The function takes what was given, the arguments and, as defaults, the page's numbers.  It
-    returns the truth, the wrong answer of each hint and, if the texts need more, a dictionary.
-    Its docstring has a line "id: what is expected", then the texts.  A value that is too small or
-    too large is told the line with < or >, any other the one without a sign, followed (+) or
-    replaced (=) by the first hint whose wrong answer it is.  Texts are formats of the arguments,
-    the numbers, `given`, `right` and the dictionary.  `trials` are arguments, or a function of a
-    generator with this `seed`; those that the reader's function does not take are for the truth.
+    Otherwise it takes the answer and yields pairs, a line's name and whether it applies.  The
+    first that does is told, a format of the function's variables at that moment.
     """
 
     def register(source: Callable) -> Callable:
-        head, *texts = cleandoc(source.__doc__ or "").splitlines()
-        id, expects = head.split(": ", 1)
-        hints = [text for text in texts if text[0] in "+="]
-        says = {t[0] if t[0] in "<>" else "": t.strip("<> ") for t in texts if t not in hints}
-        form = re.search(r"(\w+)\((.*?)\)", expects) if trials else None
-        takes = len(form[2].split(", ")) if form else 0
-        names, page = list(signature(source).parameters)[1:], _page(source)
-        cases = list(trials(np.random.default_rng(seed)) if callable(trials) else trials or [()])
-
-        def answered(answer: Any, numbers: dict[str, Any], rights: list) -> str | None:
-            f = function(answer, form[0]) if form else None
-            for case, right in zip(cases, rights, strict=True):
-                taken, words = case[:takes], dict(zip(names, case, strict=False)) | numbers
-                shown = ", ".join(str(getattr(a, "tolist", lambda a=a: a)()) for a in taken)
-                called = what.format(**words) if what else f"{form[1]}({shown})" if form else ""
-                value = call(f, *deepcopy(taken)) if f else answer
-                given = read(value, *taken) if read else number(value, called)
-                if _close(given, right, rel, abs):
-                    continue
-                _, wrongs, more = values(source, given, case, numbers)
-                told = says[""] if "" in says else says["<>"[int(given > right)]]
-                for hint, wrong in zip(hints, wrongs, strict=True):
-                    if wrong.applies if isinstance(wrong, When) else _close(given, wrong, rel, abs):
-                        told = told + hint[1:] if hint[0] == "+" else hint[2:]
-                        break
-                return told.format(given=given, right=right, shown=shown, **words | more)
-            return None
-
-        def start(**numbers: Any) -> Callable[[Any], str | None]:
-            rights = [values(source, math.nan, case, numbers)[0] for case in cases]
-            return lambda answer: answered(answer, numbers, rights)
-
-        _add(id, Exercise(expects, cache(start), page, source, hints, cases if form else None))
+        EXERCISES[id] = Exercise(source, *WORDS[id], trials, **settings)
         return source
 
     return register
 
 
-def values(source: Callable, given: Any, case: tuple, numbers: dict) -> tuple[Any, list, dict]:
-    """Truth, wrong answers and further words of a row."""
-    found = source(given, *case, **numbers)
-    right, *wrong = found if isinstance(found, tuple) else (found,)
-    more = wrong.pop() if wrong and isinstance(wrong[-1], dict) else {}
-    return right, wrong, more
+class Exercise:
+    """A row: its words, the function that knows about it, and how an answer is tried and read."""
+
+    def __init__(
+        self, source, expects, lines, trials, seed=0, what="", read=lambda v: v, rel=1e-6, abs=1e-9
+    ):
+        self.source, self.expects, self.lines, self.read = source, expects, lines, read
+        self.close = lambda a, b: np.all(np.abs(a - b) <= np.maximum(rel * np.abs(b), abs))
+        self.trials = list(trials(np.random.default_rng(seed)) if callable(trials) else trials)
+        self.form = form = re.match(r"a function ((\w+)\((.*?)\))", expects)
+        self.takes = len(form[3].split(", ")) if form else 0
+        self.what = what or (f"{form[2]}({{shown}})" if form else "the answer")
+        known = signature(source).parameters.values()
+        self.names = [p.name for p in known if p.default is p.empty][1:]
+        self.numbers = {p.name: p.default for p in known if p.default is not p.empty}
+        self.rights = cache(self._rights)
+
+    def values(self, given: Any, case: tuple, numbers: dict) -> tuple[Any, dict, dict]:
+        """Truth, wrong answers by name, and further words."""
+        found = self.source(given, *case, **numbers)
+        return (*found, {}, {})[:3] if isinstance(found, tuple) else (found, {}, {})
+
+    def _rights(self, **numbers: Any) -> list:
+        if isgeneratorfunction(self.source):
+            return []
+        rights = [self.values(math.nan, case, numbers)[0] for case in self.trials]
+        if not all(np.isfinite(right).all() for right in rights):
+            raise ValueError("no finite number is right")
+        return rights
+
+    def wrong(self, answer: Any, numbers: dict, rights: list) -> str | None:
+        """What is wrong with the answer, in words, or None."""
+        if self.form:
+            answer = function(answer, self.form[1])
+        if isgeneratorfunction(self.source):
+            properties = self.source(answer, **numbers)
+            told = next((name for name, applies in properties if applies), None)
+            return told and self.lines[told][1].format(**getgeneratorlocals(properties))
+        for case, right in zip(self.trials, rights, strict=True):
+            taken = case[: self.takes]
+            shown = ", ".join(str(getattr(a, "tolist", lambda a=a: a)()) for a in taken)
+            words = dict(zip(self.names, case, strict=True), right=right, shown=shown, **numbers)
+            what = self.what.format(**words)
+            value = call(answer, *deepcopy(taken)) if self.form else answer
+            many = isinstance(right, np.ndarray)
+            given = array(self.read(value), right.shape, what) if many else number(value, what)
+            if self.close(given, right):
+                continue
+            _, wrongs, more = self.values(given, case, numbers)
+            told = self.lines["" if "" in self.lines else "<>"[int(given > right)]][1]
+            for name, wrong in wrongs.items():
+                if wrong.applies if isinstance(wrong, When) else self.close(given, wrong):
+                    sign, line = self.lines[name]
+                    told = f"{told} {line}" if sign == "+" else line
+                    break
+            return told.format(given=given, **words | more)
+        return None
+
+
+# Truths and helpers that several chapters use ---------------------------------------------------
 
 
 def smallest(condition: Callable[[int], Any], start: int = 1) -> int:
@@ -194,19 +207,19 @@ def smallest(condition: Callable[[int], Any], start: int = 1) -> int:
     return found
 
 
-def _add(id: str, exercise: Exercise) -> None:
-    if id in EXERCISES:
-        raise ValueError(f"id = {id!r} is registered already; every exercise has one judge")
-    EXERCISES[id] = exercise
+def signs(n: int) -> np.ndarray:
+    """All vectors of n signs, one a row."""
+    return np.array(list(itertools.product((-1.0, 1.0), repeat=n)))
 
 
-def _page(source: Callable) -> dict[str, Any]:
-    known = signature(source).parameters.values()
-    return {p.name: p.default for p in known if p.default is not p.empty}
+def cap(t: float, d: float) -> float:
+    """Share of the sphere S^(d−1) above height t: (1 + x_1)/2 is Beta((d − 1)/2, (d − 1)/2)."""
+    return beta.sf((1 + t) / 2, (d - 1) / 2, (d - 1) / 2)
 
 
-def _close(given: Any, value: Any, rel: float, abs: float) -> bool:
-    return bool(np.all(np.abs(given - value) <= np.maximum(rel * np.abs(value), abs)))
+def raised(n: int) -> str:
+    """A whole number as an exponent."""
+    return str(n).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 # What looks at an answer without ever failing on it ---------------------------------------------
@@ -224,14 +237,10 @@ def _kind(answer: Any) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _filled(answer: Any, what: str, due: str) -> None:
-    if answer is None or answer is Ellipsis:
-        raise NotYet(f"Nothing has been filled in for {what} yet; {due} belongs there.")
-
-
 def number(answer: Any, what: str = "the answer") -> float:
     """The answer as a float; `NotYet`, naming `what`, if it is not one finite real number."""
-    _filled(answer, what, "a number")
+    if answer is None or answer is Ellipsis:
+        raise NotYet(f"Nothing has been filled in for {what} yet; a number belongs there.")
     if isinstance(answer, np.ndarray) and answer.size == 1:
         answer = answer.reshape(())[()]
     if isinstance(answer, (bool, np.bool_)) or not isinstance(answer, Real):
@@ -243,14 +252,16 @@ def number(answer: Any, what: str = "the answer") -> float:
 
 def array(answer: Any, shape: tuple[int, ...], what: str = "the answer") -> np.ndarray:
     """The answer as a float64 array; `NotYet` if it has not this shape or is not finite."""
-    _filled(answer, what, f"an array of shape {shape}")
+    if answer is None or answer is Ellipsis:
+        due = f"an array of shape {shape}"
+        raise NotYet(f"Nothing has been filled in for {what} yet; {due} belongs there.")
     try:
         values = np.asarray(answer)
         if values.dtype.kind not in "iuf":
             raise TypeError
     except Exception:
-        refusal = f"I expected an array of numbers for {what}, but got {_kind(answer)}."
-        raise NotYet(refusal) from None
+        got = _kind(answer)
+        raise NotYet(f"I expected an array of numbers for {what}, but got {got}.") from None
     values = values.astype(np.float64)
     if values.shape != shape:
         raise NotYet(f"I expected shape {shape} for {what}, but got shape {values.shape}.")
@@ -271,9 +282,8 @@ def call(answer: Callable[..., Any], *arguments: Any) -> Any:
     try:
         value = answer(*arguments)
     except Exception as problem:
-        raise NotYet(
-            f"Calling the function ended in {type(problem).__name__}: {problem}."
-        ) from None
+        kind = type(problem).__name__
+        raise NotYet(f"Calling the function ended in {kind}: {problem}.") from None
     if value is None or value is Ellipsis:
         raise NotYet("The function returns nothing yet.")
     return value
