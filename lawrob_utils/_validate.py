@@ -117,6 +117,21 @@ def generator(rng: np.random.Generator) -> np.random.Generator:
     return rng
 
 
+def store(frozen: object, **values: object) -> None:
+    """Sets fields of a frozen dataclass, arrays as read-only copies."""
+    for name, value in values.items():
+        object.__setattr__(frozen, name, _read_only(value))
+
+
+def _read_only(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_read_only, value))
+    if isinstance(value, ndarray):
+        value = value.copy()
+        value.setflags(write=False)
+    return value
+
+
 def _real(x: object) -> float:
     """x as a float; NaN if it is no real number, or too large an integer."""
     try:

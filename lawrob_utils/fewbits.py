@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Literal, Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 from . import _validate as check
 from ._torch import torch
 from .bracket import Bracket
-from .law import choice_bits, enumerative_bits
+from .law import choice_bits
 from .networks import TwoLayer, adam, schedule
 
 Activation = Literal["relu", "abs"]
@@ -34,7 +35,8 @@ def levels(bits: int) -> tuple[int, ...]:
     >>> levels(2)
     (-3, -1, 1, 3)
     """
-    bits = _bits(bits)
+    if check.count(bits, "bits") not in STEPS:
+        raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
     return tuple(range(1 - 2**bits, 2**bits, 2))
 
 
@@ -50,7 +52,7 @@ def quantize(w, bits: int, *, by_row: bool = False):
     >>> quantize(np.array([-2.0, -0.1, 0.2, 0.9]), bits=2).tolist()
     [-3, -1, 1, 1]
     """
-    top, tensor = 2 ** _bits(bits) - 1, hasattr(w, "requires_grad")
+    top, tensor = levels(bits)[-1], hasattr(w, "requires_grad")
     w = w.detach() if tensor else check.array(w, "w")
     rms = (w**2).mean(axis=-1 if by_row else None, keepdims=True) ** 0.5
     # x // 1 is the floor of x, in numpy and in torch
@@ -60,17 +62,14 @@ def quantize(w, bits: int, *, by_row: bool = False):
 
 @dataclass(frozen=True, eq=False)
 class FewBitNet:
-    """f(x) = t + s·(Σ_j a_j φ(⟨q_j, x⟩) + λ⟨q_0, x⟩), with few different integers as weights.
+    """f(x) = t + s·Σ_j a_j φ(⟨q_j, x⟩), whose weights are few different integers.
 
     Parameters: codes (k, d), the integer rows q_j; alphabet, the integers that entries may be;
-    activation φ, "relu" or "abs"; skip, None or the integer vector q_0 (d,) of a linear neuron;
-    skip_weight λ > 0; scale s > 0, offset t. The signs a_j are +1 for the first half of the neurons
-    (rounded up) and −1 for the others.
+    activation φ, "relu" or "abs"; scale s > 0, offset t. The signs a_j are `half_signs`. All but
+    the codes is fixed before the data are seen, except s and t, which cost no bits: the bit
+    certificate and the Lipschitz constant are both proportional to s, and t changes neither.
 
-    All but the integers is fixed before the data are seen, or paid for; s and t cost no bits: the
-    bit certificate and the Lipschitz constant are both proportional to s, and t changes neither.
-
-    Raises ValueError if shapes do not fit, codes are not in the alphabet, or s or λ not positive.
+    Raises ValueError if shapes do not fit, codes are not in the alphabet, or s is not positive.
 
     >>> net = FewBitNet(np.array([[1, -1], [1, 1]]), alphabet=(-1, 1), activation="abs")
     >>> net(np.array([[3.0, 1.0]])), net.bits, net.n_parameters
@@ -80,71 +79,57 @@ class FewBitNet:
     codes: Int[ndarray, "k d"]
     alphabet: tuple[int, ...]
     activation: Activation = "relu"
-    skip: Int[ndarray, "d"] | None = None
-    skip_weight: float = 1.3
     scale: float = 1.0
     offset: float = 0.0
     name: str = field(default="few-bit network", kw_only=True)
 
     def __post_init__(self) -> None:
         check.one_of(self.activation, "activation", ("relu", "abs"))
-        alphabet = tuple(_integers(self.alphabet, "alphabet", None).ravel().tolist())
-        codes = _integers(self.codes, "codes", alphabet)
-        if codes.ndim != 2 or 0 in codes.shape:
+        alphabet = tuple(_integers(self.alphabet, "alphabet").ravel().tolist())
+        codes = _integers(self.codes, "codes")
+        if codes.ndim != 2:
             raise ValueError(f"codes has shape {codes.shape}; (k, d), each at least 1, is needed")
-        skip = None if self.skip is None else _integers(self.skip, "skip", alphabet)
-        if skip is not None and skip.shape != codes.shape[1:]:
-            raise ValueError(f"skip has shape {skip.shape}; {codes.shape[1:]} is needed, as a code")
-        values = {
-            "alphabet": alphabet,
-            "codes": codes,
-            "skip": skip,
-            "scale": check.positive(self.scale, "scale"),
-            "skip_weight": check.positive(self.skip_weight, "skip_weight"),
-            "offset": float(check.vector([self.offset], "offset")[0]),
-        }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def symbols(self) -> Int[ndarray, "P"]:
-        """All integers that have to be named, in one row: the codes, then the linear neuron's."""
-        return self.codes.ravel() if self.skip is None else np.append(self.codes, self.skip)
+        wrong = codes[~np.isin(codes, alphabet)]
+        if wrong.size:
+            raise ValueError(f"codes contains {wrong[0]}, which is not in the alphabet {alphabet}")
+        scale, (offset,) = (
+            check.positive(self.scale, "scale"),
+            check.vector([self.offset], "offset"),
+        )
+        check.store(self, codes=codes, alphabet=alphabet, scale=scale, offset=float(offset))
 
     @property
     def n_parameters(self) -> int:
         """P: every weight counts once."""
-        return self.symbols.size
+        return self.codes.size
 
     @property
     def bits(self) -> int:
         """⌈P·log₂ m⌉ for an alphabet of m integers, the plain code word; b·P for b-bit weights."""
         return choice_bits(len(self.alphabet) ** self.n_parameters)
 
-    @property
-    def entropy_bits(self) -> int:
-        """The code word that first says how often each integer occurs: `enumerative_bits`."""
-        return enumerative_bits(self.symbols, self.alphabet)
-
-    @property
-    def signs(self) -> Float[ndarray, "k"]:
-        """The output weights a_j: +1 for the first half of the neurons, −1 for the rest."""
-        return half_signs(len(self.codes))
+    @cached_property
+    def two_layer(self) -> TwoLayer:
+        """The same function as a ReLU network: |u| = relu(u) + relu(−u)."""
+        W, a = self.codes.astype(float), self.scale * half_signs(len(self.codes))
+        if self.activation == "abs":
+            W, a = np.concatenate([W, -W]), np.concatenate([a, a])
+        return TwoLayer(W, np.zeros(len(W)), a, self.offset, self.name)
 
     def __call__(self, X: ArrayLike) -> Float[ndarray, "n"]:
         """f at each row of X (n, d)."""
-        X = check.matrix(X, columns=self.codes.shape[1])
-        U = X @ self.codes.T.astype(float)
-        linear = 0.0 if self.skip is None else self.skip_weight * (X @ self.skip)
-        hidden = np.abs(U) if self.activation == "abs" else np.maximum(U, 0)
-        return self.offset + self.scale * (hidden @ self.signs + linear)
+        return self.two_layer(X)
 
     def gradient(self, X: ArrayLike) -> Float[ndarray, "n d"]:
         """∇f at each row of X (n, d); on a kink, of one side."""
-        return self.as_two_layer().gradient(X)
+        return self.two_layer.gradient(X)
 
-    def fitted(self, X: Float[ndarray, "n d"], y: Float[ndarray, "n"]) -> FewBitNet:
-        """The same net with the scale and offset of least squares on (X, y), which cost no bits.
+    def lipschitz(self) -> Bracket:
+        """The bracket of `two_layer`."""
+        return self.two_layer.lipschitz()
+
+    def fitted(self, X: Float[ndarray, "n d"], y: Float[ndarray, "n"]) -> Self:
+        """The same net with the scale and offset of least squares on (X, y).
 
         Raises ValueError if f does not correlate positively with y: no s > 0 is possible then.
         """
@@ -156,33 +141,8 @@ class FewBitNet:
         offset = y.mean() + slope * (self.offset - h.mean())
         return replace(self, scale=slope * self.scale, offset=float(offset))
 
-    def as_two_layer(self) -> TwoLayer:
-        """The same function with untied weights, as |u| = relu(u) + relu(−u)."""
-        q, a = self.codes.astype(float), self.scale * self.signs
-        rows, weights = ([q], [a]) if self.activation == "relu" else ([q, -q], [a, a])
-        if self.skip is not None:
-            q0, lam = self.skip[None].astype(float), np.array([self.scale * self.skip_weight])
-            rows, weights = [*rows, q0, -q0], [*weights, lam, -lam]
-        W = np.concatenate(rows)
-        return TwoLayer(W, np.zeros(len(W)), np.concatenate(weights), self.offset, self.name)
 
-    def lipschitz(self, starts: Float[ndarray, "m d"] | None = None) -> Bracket:
-        """The bracket of `as_two_layer`; starts (m, d) default to 128 points on the sphere."""
-        if starts is None:
-            starts = np.random.default_rng(0).standard_normal((128, self.codes.shape[1]))
-            starts /= np.linalg.norm(starts, axis=1, keepdims=True)
-        return replace(self.as_two_layer(), starts=starts).lipschitz()
-
-
-class Rounded(NamedTuple):
-    """A rounded net, the bits of its plain code word, and those of `enumerative_bits`."""
-
-    net: TwoLayer
-    bits: int
-    entropy_bits: int
-
-
-def rounded(net: TwoLayer, bits: int) -> Rounded:
+def rounded(net: TwoLayer, bits: int) -> tuple[TwoLayer, int]:
     """A trained two-layer net with its weights rounded to b bits each, and how many bits name it.
 
     Hidden weights and biases are rounded on one grid, output weights on another, both by
@@ -200,8 +160,7 @@ def rounded(net: TwoLayer, bits: int) -> Rounded:
         for q, w in zip(codes, (hidden, net.a), strict=True)
     )
     coarse = replace(net, W=W[:, :-1], b=W[:, -1], a=a, name=f"{net.name}, {bits} bits")
-    entropy = sum(enumerative_bits(q, levels(bits)) for q in codes)
-    return Rounded(coarse, bits * (W.size + a.size), entropy)
+    return coarse, bits * (W.size + a.size)
 
 
 def fit_few_bits(
@@ -221,22 +180,20 @@ def fit_few_bits(
     """A `FewBitNet` of width k, trained through the rounding, with its best scale and offset.
 
     Maximises mean(ỹ·h̃)²/(mean h̃² + μ·L²/d), with ỹ, h̃ the centred labels and outputs, L the
-    Lipschitz constant of h: least squares with the best scale and offset, with a penalty on L² if
-    μ > 0. With a radius r > 0 it minimises mean(max(0, 1 − y_i h(x_i)/(rL))) instead: zero means
-    that every sign is right on a ball of radius r. The forward pass sees rounded weights, the
-    backward pass takes the rounding for the identity. L is the largest ‖Σ s_j a_j q_j‖ that a few
-    sign iterations find: a lower bound that serves as a penalty, never as a result.
+    Lipschitz constant of h: least squares, with a penalty on L² if μ > 0. With a radius r > 0 it
+    minimises mean(max(0, 1 − y_i h(x_i)/(rL))) instead: zero means that every sign is right on a
+    ball of radius r. The forward pass sees rounded weights, the backward pass takes the rounding
+    for the identity. L is a lower bound, which serves as a penalty, never as a result.
 
     Parameters: X (n, d), ‖x_i‖ ≈ 1; y (n,) not all equal, ±1 if r > 0; width k; bits b of a weight,
     1 to 8; prune ∈ [0, 1): this share of the weights of each neuron, the smallest, is set to 0 (and
     the alphabet then has a 0); smooth μ ≥ 0; radius r ≥ 0; steps and lr as in `schedule`.
 
     Raises ValueError for wrong shapes or settings outside their range.
-
     Source of straight-through training of signs: Hubara et al. (2016).
     """
     X, k, sizes = check.matrix(X), check.count(k, "k"), schedule(lr, steps)
-    (n, d), bits = X.shape, _bits(bits)
+    (n, d), alphabet = X.shape, levels(bits)
     smooth = check.positive(smooth, "smooth", zero_allowed=True)
     radius = check.positive(radius, "radius", zero_allowed=True)
     y = check.signs(y, length=n) if radius else check.vector(y, length=n)
@@ -272,7 +229,7 @@ def fit_few_bits(
                 loss = -(target * h).mean() / size.sqrt()
             step(loss)
     codes = code(W.detach()).numpy().astype(np.int64)
-    alphabet = tuple(sorted({*levels(bits), 0})) if dropped else levels(bits)
+    alphabet = tuple(sorted({*alphabet, 0})) if dropped else alphabet
     name = f"{activation} network, k = {k}, {bits} bit{'s' if bits > 1 else ''}"
     return FewBitNet(codes, alphabet, activation, name=name).fitted(X, y)
 
@@ -293,19 +250,7 @@ def _steepest_squared(V, activation):
     return (sigma @ M).square().sum()
 
 
-def _bits(bits: int) -> int:
-    if check.count(bits, "bits") not in STEPS:
-        raise ValueError(f"bits = {bits}; 1 to {max(STEPS)} bits are possible")
-    return int(bits)
-
-
-def _integers(values: ArrayLike, name: str, allowed: tuple | None) -> Int[ndarray, "..."]:
-    """The values as read-only integers, all from the alphabet `allowed`."""
+def _integers(values: ArrayLike, name: str) -> Int[ndarray, "..."]:
     if not check.array(values, name).size or np.asarray(values).dtype.kind not in "iu":
         raise ValueError(f"{name} has dtype {np.asarray(values).dtype}; integers are needed")
-    codes = np.array(values, dtype=np.int64)
-    wrong = codes[~np.isin(codes, codes if allowed is None else allowed)]
-    if wrong.size:
-        raise ValueError(f"{name} contains {wrong[0]}, which is not in the alphabet {allowed}")
-    codes.setflags(write=False)
-    return codes
+    return np.asarray(values, dtype=np.int64)

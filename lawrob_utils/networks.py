@@ -1,13 +1,14 @@
 """ReLU networks: two-layer nets trained many at once, and multilayer perceptrons.
 
-Read in order: `Network` with `TwoLayer` and `MLP` (what a trained net is, immutable; your own comes
-in by `from_torch`); `fit_two_layer` (E nets at once, gradient by hand); `fit_mlp` (gradient by
-autograd); `adam`. Weights and batches are drawn in numpy, because torch's own normals differ
-between CPUs in the last bits. PyTorch is needed only where something trains or is a torch module.
+Read in order: `Network` with `TwoLayer` and `MLP` (a trained net, immutable; your own comes in by
+`from_torch`); `fit_two_layer` (E nets at once, gradient by hand); `fit_mlp` (gradient by autograd);
+`adam`. Weights and batches are drawn in numpy, because torch's own normals differ between CPUs in
+the last bits. PyTorch is needed only where something trains or is a torch module.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -76,9 +77,8 @@ class Network:
 class TwoLayer(Network):
     """One hidden layer: f(x) = Σ_j a_j·relu(⟨w_j, x⟩ + b_j) + c.
 
-    W (k, d) has the hidden weights w_j as rows, b (k,) the hidden biases, a (k,) the output
-    weights, c the output bias; `starts` (m, d) are points from which `lipschitz` searches (None:
-    normal points, drawn with a fixed seed). Arrays are copied to float64 and made read-only.
+    The rows of W (k, d) are the hidden weights; `starts` (m, d) are points from which `lipschitz`
+    searches (None: normal points of a fixed seed). Arrays are copied to float64, read-only.
 
     Raises ValueError for shapes that do not fit together or entries that are not finite.
 
@@ -96,21 +96,19 @@ class TwoLayer(Network):
     layers: Layers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        W = _frozen(check.matrix(self.W, "W"))
-        b, a = (_frozen(check.vector(getattr(self, v), v, length=len(W))) for v in "ba")
-        c = _frozen(check.vector([self.c], "c"))
-        layers = ((W, b), (a[None, :], c))
-        _set(self, W=W, b=b, a=a, c=float(c[0]), layers=layers, starts=_starts(self.starts, W))
+        W = check.matrix(self.W, "W")
+        b, a = (check.vector(getattr(self, v), v, length=len(W)) for v in "ba")
+        c, starts = check.vector([self.c], "c"), _starts(self.starts, W.shape[1])
+        layers = ((W, b), (a[None], c))
+        check.store(self, W=W, b=b, a=a, c=float(c[0]), starts=starts, layers=layers)
 
     @classmethod
     def from_torch(cls, module: torch.nn.Module, starts: ArrayLike | None = None) -> TwoLayer:
         """As `MLP.from_torch`, for nets with one hidden layer and one output."""
         layers = layers_of(module)
         if len(layers) != 2 or len(layers[1][1]) != 1:
-            raise ValueError(
-                f"module has {len(layers)} Linear layers and {len(layers[-1][1])} output(s); "
-                "TwoLayer has 2 and 1, for other nets there is MLP.from_torch"
-            )
+            found = f"{len(layers)} Linear layers and {len(layers[-1][1])} output(s)"
+            raise ValueError(f"module has {found}; TwoLayer has 2 and 1, use MLP.from_torch")
         return cls(*layers[0], layers[1][0][0], layers[1][1][0], starts=starts)  # type: ignore[arg-type]
 
     def gradient(self, X: ArrayLike) -> Float[ndarray, "n d"]:
@@ -141,21 +139,20 @@ class MLP(Network):
         if not pairs:
             need = "pairs (matrix, bias) are needed, one at least"
             raise ValueError(f"layers = {self.layers!r:.60}; {need}")
-        done: list[tuple[ndarray, ndarray]] = []
+        layers: Layers = ()
         for i, (W, b) in enumerate(pairs):
-            W = check.matrix(W, f"layers[{i}][0]", columns=len(done[-1][1]) if done else None)
-            done.append((_frozen(W), _frozen(check.vector(b, f"layers[{i}][1]", length=len(W)))))
-        _set(self, layers=tuple(done), starts=_starts(self.starts, done[0][0]))
+            W = check.matrix(W, f"layers[{i}][0]", columns=len(layers[-1][1]) if layers else None)
+            layers += ((W, check.vector(b, f"layers[{i}][1]", length=len(W))),)
+        check.store(self, layers=layers, starts=_starts(self.starts, layers[0][0].shape[1]))
 
     @classmethod
     def from_torch(cls, module: torch.nn.Module, starts: ArrayLike | None = None) -> MLP:
-        """A net of torch as an `MLP`: the function that it computes in evaluation mode, in float64.
+        """The function that a net of torch computes in evaluation mode, in float64.
 
-        Parameters: module, Linear layers with ReLU between them in an nn.Sequential, where Flatten,
-        Identity and Dropout may stand (they do nothing to rows in evaluation mode; a layer without
-        bias gets one of zeros, which counts in P); starts as in `TwoLayer`, best your data.
-
-        Raises ValueError for any other layer, layer with hooks or order of layers, which it names.
+        module: an nn.Sequential of Linear layers with ReLU between them, where Flatten, Identity
+        and Dropout may stand (a layer without bias gets one of zeros, which counts in P); starts:
+        as in `TwoLayer`, best your data. Raises ValueError, with its name, for any other layer,
+        layer with hooks or order of layers.
         """
         return cls(layers_of(module), starts=starts)  # type: ignore[arg-type]
 
@@ -164,22 +161,10 @@ class MLP(Network):
         return deep_bracket(self.layers, self.starts)  # type: ignore[arg-type]  # None is replaced
 
 
-@dataclass(frozen=True, eq=False)
-class TwoLayerBatch(Sequence[TwoLayer]):
+class TwoLayerBatch(tuple[TwoLayer, ...]):
     """The nets that were trained together, and `mse` (E,), their mean squared training errors."""
 
-    nets: tuple[TwoLayer, ...]
     mse: Float[ndarray, "E"]
-
-    def __len__(self) -> int:
-        return len(self.nets)
-
-    def __getitem__(self, e):  # type: ignore[override]
-        return self.nets[e]
-
-    def __call__(self, X: ArrayLike) -> Float[ndarray, "E n"]:
-        """f_e at each row of X (n, d), for every net e."""
-        return np.stack([f(X) for f in self.nets])
 
 
 def initial_weights(
@@ -187,8 +172,8 @@ def initial_weights(
 ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Random W (E, k, d), b and a (E, k), c (E,) of E nets.
 
-    w_j ~ N(0, I/input_norm²), a_j ~ N(0, 1/k), biases 0: with ‖x‖ ≈ input_norm, neurons see inputs
-    of size about 1, and outputs start at about 1. Raises ValueError if a number is not positive.
+    w_j ~ N(0, I/input_norm²), a_j ~ N(0, 1/k), biases 0: where ‖x‖ ≈ input_norm, all numbers in
+    the net are about 1. Raises ValueError if a number is not positive.
     """
     check.generator(rng)
     E, k, d = (check.count(v, s) for v, s in ((n_nets, "n_nets"), (k, "k"), (d, "d")))
@@ -197,7 +182,7 @@ def initial_weights(
 
 
 def fit_two_layer(
-    X: Float[ndarray, "n d"] | Float[ndarray, "E n d"],
+    X: Float[ndarray, "n d"],
     y: Float[ndarray, "n"] | Float[ndarray, "E n"],
     k: int,
     *,
@@ -208,32 +193,24 @@ def fit_two_layer(
 ) -> TwoLayerBatch:
     """A net of width k for each row of y that minimises (1/n)·Σ_i (f(x_i) − y_i)², all at once.
 
-    X (n, d) serves all nets, or X (E, n, d) each its own.
     Full-batch Adam with the steps of `schedule`, from `initial_weights` at the root mean square of
     ‖x_i‖; training ends earlier once every net's error is at most `tol`. A step costs three matrix
     products for all nets together: ten times faster than one `nn.Module` after the other.
 
     Raises ValueError for wrong shapes, entries that are not finite, or settings out of range.
     """
-    X, Y = check.array(X, "X"), check.array(y, "y")
-    if X.ndim != 3:
-        X = check.matrix(X)
-    need = Y.shape[:-1] if X.ndim == 2 else X.shape[:1]
-    if not X.size or not Y.size or len(need) > 1 or Y.shape != (*need, X.shape[-2]):
-        raise ValueError(
-            f"y has shape {Y.shape}; (n,) or (E, n) is needed, for X of shape {X.shape}"
-        )
-    Y, sizes = np.atleast_2d(Y), schedule(lr, steps)
-    tol = check.positive(tol, "tol", zero_allowed=True)
-    norm = float(np.sqrt((X**2).sum(axis=-1).mean())) or 1.0
-    start = initial_weights(len(Y), k, X.shape[-1], rng, norm)
-    weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
-    points, starts = ([v] * len(Y) if v.ndim == 2 else v for v in (X, _points_like(X)))
-    name = f"two-layer ReLU net, k = {k}"
-    each = zip(*weights, starts, strict=True)
-    nets = tuple(TwoLayer(W, b, a, c, name, v) for W, b, a, c, v in each)
-    mse = np.array([((f(x) - y) ** 2).mean() for f, x, y in zip(nets, points, Y, strict=True)])
-    return TwoLayerBatch(nets, mse)
+    X, Y = check.matrix(X), np.atleast_2d(check.array(y, "y"))
+    if Y.ndim > 2 or not Y.size or Y.shape[1] != len(X):
+        need = f"(n,) or (E, n) is needed, for X of shape {X.shape}"
+        raise ValueError(f"y has shape {np.shape(y)}; {need}")
+    sizes, tol = schedule(lr, steps), check.positive(tol, "tol", zero_allowed=True)
+    norm = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
+    start = initial_weights(len(Y), k, X.shape[1], rng, norm)
+    weights, name = _adam_on_squared_error(X, Y, *start, sizes, tol), f"two-layer ReLU net, k = {k}"
+    starts = _points_like(X)
+    nets = TwoLayerBatch(TwoLayer(*w, name, starts) for w in zip(*weights, strict=True))
+    nets.mse = np.array([((f(X) - y) ** 2).mean() for f, y in zip(nets, Y, strict=True)])
+    return nets
 
 
 def fit_mlp(
@@ -258,24 +235,18 @@ def fit_mlp(
     0, 1, 2, …, or settings outside their range.
     """
     X = check.matrix(X)
-    n, d = X.shape
-    check.generator(rng), check.one_of(dtype, "dtype", ("float32", "float64"))
-    batch_size = check.count(batch_size, "batch_size")
-    per_epoch = -(-n // batch_size)
-    sizes = schedule(lr, check.count(epochs, "epochs") * per_epoch)
-    target = check.vector(y, length=n)
+    (n, d), target = X.shape, check.vector(y, length=len(X))
     if (target != np.round(target)).any() or target.min() < 0:
         raise ValueError("y must hold class numbers 0, 1, 2, …")
+    per_epoch = -(-n // check.count(batch_size, "batch_size"))
+    sizes = schedule(lr, check.count(epochs, "epochs") * per_epoch)
     try:
-        widths = [d, *(check.count(h, "hidden") for h in hidden)]
+        widths = [d, *(check.count(h, "hidden") for h in hidden), int(target.max()) + 1]
     except TypeError:
         raise ValueError(f"hidden = {hidden!r:.60}; widths such as (128,) are needed") from None
-    widths.append(int(target.max()) + 1)
-    start = [
-        (rng.standard_normal((o, i)) * np.sqrt(2 / i), np.zeros(o))
-        for i, o in zip(widths, widths[1:], strict=False)
-    ]
-    module = as_module(start, dtype, trainable=True)
+    check.generator(rng)
+    drawn = [rng.standard_normal((o, i)) * np.sqrt(2 / i) for i, o in itertools.pairwise(widths)]
+    module = as_module([(W, np.zeros(len(W))) for W in drawn], dtype, trainable=True)
     mean = X.mean(axis=0)
     spread = float(np.sqrt(((X - mean) ** 2).mean())) or 1.0
     inputs = torch.tensor((X - mean) / spread, dtype=getattr(torch, dtype))
@@ -307,7 +278,6 @@ def adam(
     """Adam, a step for each size: gives (t, step), and step(loss) moves the parameters downhill.
 
     `for t, step in adam(weights, schedule(lr, steps)): step(loss(weights))` is a whole training.
-
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1 (β = 0.9, 0.999, ε = 1e-8).
     """
     optimiser = torch.optim.Adam(parameters)
@@ -332,18 +302,15 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
 
     def weights(flat):
         W, a, c = flat.split([E * k * (d + 1), E * k, E])
-        return W.view(E, k, d + 1), a.view(E, 1, k), c.view(E, 1)
+        return W.view(E * k, d + 1), a.view(E, 1, k), c.view(E, 1)
 
     (W, a, c), (dW, da, dc) = weights(theta), weights(grad)
-    X1, target = torch.tensor(np.append(X, np.ones((*X.shape[:-1], 1)), -1)), torch.tensor(y)
-    X1T = X1.mT.contiguous()
+    X1, target = torch.tensor(np.append(X, np.ones((n, 1)), 1)), torch.tensor(y)
+    X1T = X1.T.contiguous()
     H, D = torch.empty(2, E, k, n, dtype=theta.dtype)
     with torch.no_grad():
         for t, size in enumerate(sizes, start=1):
-            if X1.ndim == 2:
-                torch.mm(W.view(E * k, d + 1), X1T, out=H.view(E * k, n))
-            else:
-                torch.bmm(W, X1T, out=H)
+            torch.mm(W, X1T, out=H.view(E * k, n))
             H.relu_()
             r = torch.bmm(a, H)[:, 0].add_(c).sub_(target)
             if tol > 0 and bool((r.square().mean(dim=1) <= tol).all()):
@@ -354,39 +321,25 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
             torch.mul(a.mT, r[:, None], out=D)
             # zero where the neuron is off
             torch.ops.aten.threshold_backward.grad_input(D, H, 0, grad_input=D)
-            if X1.ndim == 2:
-                torch.mm(D.view(E * k, n), X1, out=dW.view(E * k, d + 1))
-            else:
-                torch.bmm(D, X1, out=dW)
+            torch.mm(D.view(E * k, n), X1, out=dW)
             m.lerp_(grad, 0.1)
             v.mul_(0.999).addcmul_(grad, grad, value=0.001)
             torch.sqrt(v, out=scale)
             scale.div_((1 - 0.999**t) ** 0.5).add_(1e-8)
             theta.addcdiv_(m, scale, value=-size / (1 - 0.9**t))
-    W1 = W.numpy()
+    W1 = W.numpy().reshape(E, k, d + 1)
     return W1[:, :, :d], W1[:, :, d], a.numpy()[:, 0], c.numpy()[:, 0]
 
 
-def _points_like(X: Float[ndarray, "... n d"]) -> Float[ndarray, "... m d"]:
+def _points_like(X: Float[ndarray, "n d"]) -> Float[ndarray, "m d"]:
     """At most 256 of the points, and as many normal ones of their root mean square norm."""
-    X = X[..., :256, :]
-    norm = np.sqrt((X**2).sum(axis=-1).mean()) or 1.0
-    normal = np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[-1]), X.shape)
-    return np.concatenate([X, normal], axis=-2)
+    X = X[:256]
+    norm = np.sqrt((X**2).sum(axis=1).mean()) or 1.0
+    normal = np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[1]), X.shape)
+    return np.concatenate([X, normal])
 
 
-def _starts(starts: ArrayLike | None, W: Float[ndarray, "k d"]) -> Float[ndarray, "m d"]:
+def _starts(starts: ArrayLike | None, d: int) -> Float[ndarray, "m d"]:
     if starts is None:
-        starts = np.random.default_rng(0).standard_normal((256, W.shape[1]))
-    return _frozen(check.matrix(starts, "starts", columns=W.shape[1]))
-
-
-def _frozen(v: ndarray) -> ndarray:
-    v = np.array(v, dtype=np.float64)
-    v.setflags(write=False)
-    return v
-
-
-def _set(frozen: object, **values: object) -> None:
-    for name, value in values.items():
-        object.__setattr__(frozen, name, value)
+        return np.random.default_rng(0).standard_normal((256, d))
+    return check.matrix(starts, "starts", columns=d)

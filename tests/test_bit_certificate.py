@@ -1,5 +1,6 @@
 """The record of chapter 7: what is stored is what the stored nets give, and running a row again gives it again."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 pytest.importorskip("torch")
 
 from lawrob_utils.recorded.bit_certificate.annealing import (  # noqa: E402
+    WithLinearNeuron,
     anneal_signs,
     improve_signs,
 )
 
 from lawrob_utils import data  # noqa: E402
-from lawrob_utils.fewbits import FewBitNet  # noqa: E402
 from lawrob_utils.law import bit_certificate, certified_lipschitz  # noqa: E402
 from lawrob_utils.recorded import bit_certificate as record  # noqa: E402
 
@@ -62,7 +63,7 @@ def test_recorded_certificates_and_brackets_are_those_of_the_stored_nets(key):
     assert net.n_parameters == row["parameters"] == (k + 1) * d == row["plain_bits"]
     certified = bit_certificate(y, net(X), net.bits + record.ROW_BITS, d, record.DELTA)
     assert 0 <= certified - row["certified"] < 1.1e-4
-    upper = net.lipschitz(X[:128]).upper
+    upper = net.lipschitz().upper
     assert upper == pytest.approx(row["upper"], rel=1e-4)
     fit = float((y - y.mean()) @ net(X)) / math.sqrt(n * ((y - y.mean()) ** 2).sum())
     nats = (net.bits + 9) * math.log(2) + math.log(100)
@@ -97,7 +98,7 @@ def test_quick_preset_records_nets_that_can_be_read_back(tmp_path):
     X, y = record.sample(200, 40)
     for key, net in got.nets.items():
         (row,) = select(got.rows.to_dict("records"), k=key[2], method="annealed")
-        assert net.fitted(X, y).lipschitz(X[:128]).upper == pytest.approx(row["upper"], rel=1e-4)
+        assert net.fitted(X, y).lipschitz().upper == pytest.approx(row["upper"], rel=1e-4)
 
 
 def test_missing_record_and_unknown_preset_are_named(tmp_path):
@@ -108,6 +109,30 @@ def test_missing_record_and_unknown_preset_are_named(tmp_path):
 
 
 # ---------------------------------------------------------------------------------- the annealer
+
+
+def random_net(seed, k=4, d=5):
+    q, scales = np.random.default_rng(seed).choice([-3, -1, 1, 3], (k + 1, d)), (0.3, 0.1)
+    return WithLinearNeuron(q[:k], (-3, -1, 1, 3), "abs", *scales, skip=q[k], skip_weight=0.7)
+
+
+def test_net_with_a_linear_neuron_is_its_formula():
+    net, X = random_net(1), np.random.default_rng(2).standard_normal((30, 5))
+    hidden = np.abs(X @ net.codes.T) @ [1, 1, -1, -1]
+    np.testing.assert_allclose(net(X), 0.1 + 0.3 * (hidden + 0.7 * X @ net.skip), atol=1e-12)
+    assert net.n_parameters == 25 and net.bits == 50
+
+
+def test_bracket_of_a_net_with_a_linear_neuron_contains_the_steepest_of_all_sign_patterns():
+    for seed in range(10):
+        net, a = random_net(seed), 0.3 * np.array([1, 1, -1, -1])
+        truth = max(
+            np.linalg.norm((np.array(s) * a) @ net.codes + 0.3 * 0.7 * net.skip)
+            for s in itertools.product([-1, 1], repeat=4)
+        )  # without biases and with independent rows every sign pattern occurs
+        bracket = net.lipschitz()
+        assert bracket.lower <= truth * (1 + 1e-9) <= bracket.upper * (1 + 2e-9)
+        assert bracket.ratio < 1.05
 
 
 def test_annealing_reaches_the_ground_state_of_one_neuron_up_to_some_percent():
@@ -164,10 +189,12 @@ def test_nonlinear_one_bit_net_comes_within_a_factor_two_of_its_certificate():
         ),
         (
             lambda: improve_signs(
-                FewBitNet(np.array([[1, 3]]), (-3, -1, 1, 3)), np.ones((2, 2)), np.ones(2)
+                WithLinearNeuron(np.array([[1, 3]]), (-3, -1, 1, 3)), np.ones((2, 2)), np.ones(2)
             ),
             "activation 'abs' and the alphabet",
         ),
+        (lambda: WithLinearNeuron(np.array([[1]]), (-1, 1), skip=[1, 1]), "skip has 2 entries; 1"),
+        (lambda: WithLinearNeuron(np.array([[1]]), (-1, 1), skip=[2]), "skip = .2.; integers of"),
     ],
 )
 def test_bad_arguments_of_the_search_are_named(call, message):

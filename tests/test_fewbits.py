@@ -22,23 +22,14 @@ from lawrob_utils.fewbits import (
     quantize,
     rounded,
 )
-from lawrob_utils.law import bit_certificate
+from lawrob_utils.law import bit_certificate, enumerative_bits
 from lawrob_utils.lipschitz import relu_bracket
 from lawrob_utils.memorizers import Memorizer
 
 
-def _net(seed, k=4, d=5, activation="abs", skip=True):
-    rng = np.random.default_rng(seed)
-    q = rng.choice([-3, -1, 1, 3], (k + 1, d))
-    return FewBitNet(
-        q[:k],
-        (-3, -1, 1, 3),
-        activation,
-        q[k] if skip else None,
-        skip_weight=0.7,
-        scale=0.3,
-        offset=0.1,
-    )
+def _net(seed, k=4, d=5, activation="abs"):
+    q = np.random.default_rng(seed).choice([-3, -1, 1, 3], (k, d))
+    return FewBitNet(q, (-3, -1, 1, 3), activation, scale=0.3, offset=0.1)
 
 
 def best_step(bits):
@@ -111,35 +102,25 @@ def test_training_rounds_as_quantize_does(bits):
 
 
 @pytest.mark.parametrize("activation", ["relu", "abs"])
-@pytest.mark.parametrize("skip", [False, True])
-def test_few_bit_net_is_its_formula_and_its_relu_network(activation, skip):
-    pytest.importorskip("torch")
-    net, X = (
-        _net(1, activation=activation, skip=skip),
-        np.random.default_rng(2).standard_normal((30, 5)),
-    )
+def test_few_bit_net_is_its_formula_with_that_gradient(activation):
+    net, X = _net(1, activation=activation), np.random.default_rng(2).standard_normal((30, 5))
     phi = np.abs if activation == "abs" else lambda u: np.maximum(u, 0)
-    expected = [
-        0.1
-        + 0.3
-        * (
-            sum(s * phi(q @ x) for s, q in zip((1, 1, -1, -1), net.codes, strict=True))
-            + (0.7 * net.skip @ x if skip else 0)
-        )
-        for x in X
+    slope = np.sign if activation == "abs" else np.heaviside
+    terms = list(zip((1, 1, -1, -1), net.codes, strict=True))
+    expected = [0.1 + 0.3 * sum(s * phi(q @ x) for s, q in terms) for x in X]
+    gradients = [
+        0.3 * sum(s * slope(q @ x, *[0] * (activation == "relu")) * q for s, q in terms) for x in X
     ]
     np.testing.assert_allclose(net(X), expected, atol=1e-12)
-    np.testing.assert_allclose(net.as_two_layer()(X), expected, atol=1e-12)
-    np.testing.assert_allclose(net.gradient(X), net.as_two_layer().gradient(X), atol=1e-12)
+    np.testing.assert_allclose(net.gradient(X), gradients, atol=1e-12)
     assert isinstance(net, Memorizer)
 
 
 def test_bracket_of_a_few_bit_net_contains_the_steepest_of_all_sign_patterns():
     for seed in range(10):
-        net = _net(seed)
-        a = 0.3 * net.signs
+        net, a = _net(seed), 0.3 * np.array([1, 1, -1, -1])
         truth = max(
-            np.linalg.norm((np.array(s) * a) @ net.codes + 0.3 * 0.7 * net.skip)
+            np.linalg.norm((np.array(s) * a) @ net.codes)
             for s in itertools.product([-1, 1], repeat=4)
         )  # without biases and with independent rows every sign pattern occurs
         bracket = net.lipschitz()
@@ -149,11 +130,11 @@ def test_bracket_of_a_few_bit_net_contains_the_steepest_of_all_sign_patterns():
 
 def test_bits_are_counted_per_weight_and_zeros_cost_too():
     net = _net(0)
-    assert net.n_parameters == 25 and net.bits == 50
+    assert net.n_parameters == 20 and net.bits == 40
     assert FewBitNet(np.zeros((2, 10), dtype=int), (-1, 0, 1)).bits == math.ceil(20 * math.log2(3))
     sparse = np.zeros((1, 1000), dtype=int)
     sparse[0, :10] = 1
-    assert FewBitNet(sparse, (-1, 0, 1)).entropy_bits < 120 < FewBitNet(sparse, (-1, 0, 1)).bits
+    assert enumerative_bits(sparse, (-1, 0, 1)) < 120 < FewBitNet(sparse, (-1, 0, 1)).bits
 
 
 def test_scale_and_offset_are_those_of_least_squares_and_leave_the_certified_ratio():
@@ -215,7 +196,7 @@ def test_trained_margins_certify_the_radius_that_attacks_respect():
     safe = certified > 0
     for share, can_fool in ((0.99, False), (20.0, True)):
         attack = pgd(
-            plain.as_two_layer(),
+            plain.two_layer,
             X[safe],
             y[safe],
             share * float(np.median(certified)),
@@ -233,21 +214,19 @@ def test_rounding_a_trained_net_costs_b_bits_a_number_and_many_bits_change_littl
     rng = np.random.default_rng(12)
     X, y = data.sphere(100, 20, rng), data.random_signs(100, rng)
     net = fit_two_layer(X, y, 10, rng=rng, steps=300)[0]
-    errors = [np.abs(rounded(net, bits).net(X) - net(X)).mean() for bits in (2, 4, 8)]
+    coarse = {bits: rounded(net, bits) for bits in (2, 4, 8)}
+    errors = [np.abs(f(X) - net(X)).mean() for f, _ in coarse.values()]
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.1
-    for small in (rounded(net, 2).net,):
-        for w, old in (
-            (np.column_stack([small.W, small.b]), [net.W, net.b[:, None]]),
-            (small.a, [net.a]),
-        ):
-            steps = (
-                w / np.abs(w).min()
-            )  # odd multiples of one step, whose mean is that of the weights
-            assert set(np.round(np.unique(np.abs(steps)), 9)) <= {1.0, 3.0}
-            assert np.abs(w).mean() == pytest.approx(np.abs(np.concatenate(old, axis=-1)).mean())
-    assert rounded(net, 4).bits == 4 * (10 * 21 + 10)
-    assert rounded(net, 8).entropy_bits < rounded(net, 8).bits
-    assert relu_bracket(rounded(net, 8).net, X).upper > 0
+    small = coarse[2][0]
+    for w, old in (
+        (np.column_stack([small.W, small.b]), [net.W, net.b[:, None]]),
+        (small.a, [net.a]),
+    ):
+        steps = w / np.abs(w).min()  # odd multiples of one step, whose mean is that of the weights
+        assert set(np.round(np.unique(np.abs(steps)), 9)) <= {1.0, 3.0}
+        assert np.abs(w).mean() == pytest.approx(np.abs(np.concatenate(old, axis=-1)).mean())
+    assert coarse[4][1] == 4 * (10 * 21 + 10)
+    assert relu_bracket(coarse[8][0], X).upper > 0
 
 
 @pytest.mark.parametrize(("activation", "greatest"), [("relu", 4.0), ("abs", 5.76)])
@@ -277,10 +256,6 @@ def test_penalty_is_the_steepest_pattern_which_for_absolute_values_takes_opposit
         (lambda: quantize("1.0", 1), "w is not an array of real numbers"),
         (lambda: _net(0)(np.ones((2, 4))), "X has 4 columns; 5 are needed"),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), "tanh"), "activation = 'tanh'"),
-        (
-            lambda: FewBitNet(np.array([[1]]), (-1, 1), skip=np.array([1, 1])),
-            r"skip has shape \(2,\)",
-        ),
         (lambda: FewBitNet(np.array([[1]]), (-1, 1), scale=-1.0), "scale = -1.0"),
     ],
 )
@@ -309,22 +284,17 @@ def test_training_names_what_is_no_number(argument, wrong):
     codes=arrays(
         np.int64, st.lists(st.integers(0, 3), max_size=3).map(tuple), elements=st.integers(-3, 3)
     ),
-    skip=arrays(
-        np.int64, st.lists(st.integers(0, 3), max_size=2).map(tuple), elements=st.integers(-3, 3)
-    ),
     scale=st.floats(),
 )
-def test_integers_of_any_shape_make_a_net_or_a_message(codes, skip, scale):
-    fits = codes.ndim == 2 and codes.size > 0 and skip.shape == codes.shape[1:]
-    fits &= (
-        bool(np.isin(codes, (-1, 1)).all() and np.isin(skip, (-1, 1)).all()) and 0 < scale < np.inf
-    )
+def test_integers_of_any_shape_make_a_net_or_a_message(codes, scale):
+    fits = codes.ndim == 2 and codes.size > 0
+    fits &= bool(np.isin(codes, (-1, 1)).all()) and 0 < scale < np.inf
     try:
-        net = FewBitNet(codes, (-1, 1), skip=skip, scale=scale)
+        net = FewBitNet(codes, (-1, 1), scale=scale)
     except ValueError as error:
-        assert not fits and str(error).startswith(("codes", "skip", "scale"))
+        assert not fits and str(error).startswith(("codes", "scale"))
     else:
-        assert fits and net.bits == net.n_parameters == codes.size + skip.size
+        assert fits and net.bits == net.n_parameters == codes.size
 
 
 @pytest.mark.parametrize(

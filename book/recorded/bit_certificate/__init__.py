@@ -13,6 +13,7 @@ all certificates of the table hold at once, with probability at least 1 − δ o
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,20 +25,13 @@ from numpy import ndarray
 from lawrob_utils import _validate as check
 from lawrob_utils import data
 from lawrob_utils.bracket import Bracket
-from lawrob_utils.fewbits import (
-    Activation,
-    FewBitNet,
-    fit_few_bits,
-    levels,
-    quantize,
-    rounded,
-)
+from lawrob_utils.fewbits import Activation, fit_few_bits, levels, quantize, rounded
 from lawrob_utils.law import bit_certificate, enumerative_bits
 from lawrob_utils.memorizers import Bumps
 from lawrob_utils.networks import fit_two_layer
 from lawrob_utils.records import Record
 
-from .annealing import anneal_signs, improve_signs
+from .annealing import WithLinearNeuron, anneal_signs, improve_signs
 
 SEED = 20210526
 DELTA = 0.01
@@ -118,7 +112,7 @@ class Table(NamedTuple):
     """The recorded table, and the one-bit nets found by annealing, by (n, d, k)."""
 
     rows: pd.DataFrame
-    nets: dict[Key, FewBitNet]
+    nets: dict[Key, WithLinearNeuron]
 
 
 def sample(n: int, d: int) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
@@ -162,28 +156,27 @@ def measure(
         values, bracket, plain, occam = _bumps(row, X, y)
     elif row.method == "rounded relu":
         net = fit_two_layer(X, y, row.k, rng=rng, steps=100 if quick else 1500)[0]
-        coarse, plain, occam = rounded(net, row.bits)
+        coarse, plain = rounded(net, row.bits)
+        grids = np.column_stack([net.W, net.b]), net.a
+        occam = sum(enumerative_bits(quantize(w, row.bits), levels(row.bits)) for w in grids)
         values, bracket = coarse(X), coarse.lipschitz()
     else:
         if row.method == "annealed":
-            found = improve_signs(
-                anneal_signs(X, y, row.k, rng=rng, sweeps=50 if quick else 1500), X, y
-            )
-            kept = base64.b64encode(np.packbits(found.symbols > 0).tobytes()).decode()
+            start = anneal_signs(X, y, row.k, rng=rng, sweeps=50 if quick else 1500)
+            net = improve_signs(start, X, y)
+            symbols = net.symbols
+            kept = base64.b64encode(np.packbits(symbols > 0).tobytes()).decode()
         else:
             act: Activation = (
                 "abs" if check.one_of(row.method, "method", ("relu", "abs")) == "abs" else "relu"
             )
             settings = {"bits": row.bits, "steps": 60 if quick else 800}
-            found = fit_few_bits(
+            net = fit_few_bits(
                 X, y, row.k, rng=rng, activation=act, smooth=row.smooth, prune=row.prune, **settings
             )
-        values, bracket, plain, occam = (
-            found(X),
-            found.lipschitz(X[:128]),
-            found.bits,
-            found.entropy_bits,
-        )
+            symbols = net.codes
+        values, bracket = net(X), replace(net.two_layer, starts=X[:128]).lipschitz()
+        plain, occam = net.bits, enumerative_bits(symbols, net.alphabet)
     return {
         "parameters": _parameters(row, n, d), "plain_bits": plain, "entropy_bits": occam,
         "correlation": round(float(np.corrcoef(values, y)[0, 1]), 4),
@@ -236,17 +229,12 @@ def load(folder: Path | None = None) -> Table:
     return Table(pd.DataFrame(rows).drop(columns="net"), nets)
 
 
-def _unpacked(d: int, k: int, text: str) -> FewBitNet:
+def _unpacked(d: int, k: int, text: str) -> WithLinearNeuron:
     """One bit a weight: the rows q_1, …, q_k and then q_0."""
     bits = np.frombuffer(base64.b64decode(text), dtype=np.uint8)
     q = np.unpackbits(bits)[: (k + 1) * d].reshape(k + 1, d).astype(np.int64) * 2 - 1
-    return FewBitNet(
-        q[:k],
-        levels(1),
-        "abs",
-        q[k],
-        name=f"one-bit net of {k} absolute values and a linear neuron",
-    )
+    name = f"one-bit net of {k} absolute values and a linear neuron"
+    return WithLinearNeuron(q[:k], levels(1), "abs", skip=q[k], name=name)
 
 
 RECORD = Record(

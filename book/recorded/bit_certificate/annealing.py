@@ -1,19 +1,64 @@
 """Search for one-bit networks among sign vectors: simulated annealing, then flips of single signs.
 
-Read in order: `anneal_signs`, `improve_signs`.
+Read in order: `WithLinearNeuron` (the network), `anneal_signs`, `improve_signs`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils.fewbits import FewBitNet, half_signs, levels
+from lawrob_utils.networks import TwoLayer
+
+
+@dataclass(frozen=True, eq=False)
+class WithLinearNeuron(FewBitNet):
+    """f(x) = t + s·(Σ_j a_j φ(⟨q_j, x⟩) + λ⟨q_0, x⟩): a `FewBitNet` and, if skip is not None, a linear neuron with the integers q_0 = skip (d,).
+
+    λ = skip_weight > 0 is fixed before the data are seen. Raises ValueError as `FewBitNet`, or if skip does not fit.
+    """
+
+    skip: Int[ndarray, "d"] | None = None
+    skip_weight: float = 1.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check.positive(self.skip_weight, "skip_weight")
+        if self.skip is not None:
+            check.vector(self.skip, "skip", length=self.codes.shape[1])
+            if not np.isin(self.skip, self.alphabet).all():
+                raise ValueError(
+                    f"skip = {self.skip!r:.60}; integers of {self.alphabet} are needed"
+                )
+
+    @property
+    def symbols(self) -> Int[ndarray, "P"]:
+        """All integers that have to be named, in one row: the codes, then the linear neuron's."""
+        return self.codes.ravel() if self.skip is None else np.append(self.codes, self.skip)
+
+    @property
+    def n_parameters(self) -> int:
+        """P: every weight counts once."""
+        return self.symbols.size
+
+    @cached_property
+    def two_layer(self) -> TwoLayer:
+        """The same function as a ReLU network: u = relu(u) − relu(−u)."""
+        net = super().two_layer
+        if self.skip is None:
+            return net
+        W, weight = (
+            np.concatenate([net.W, [self.skip], [-self.skip]]),
+            self.scale * self.skip_weight,
+        )
+        return replace(net, W=W, b=np.zeros(len(W)), a=np.append(net.a, [weight, -weight]))
 
 
 def anneal_signs(
@@ -25,7 +70,7 @@ def anneal_signs(
     skip: bool = True,
     repel: float = 3.0,
     sweeps: int = 300,
-) -> FewBitNet:
+) -> WithLinearNeuron:
     """A one-bit net Σ_j ±|⟨q_j, x⟩| (+ λ⟨q_0, x⟩) whose rows q_j ∈ {±1}^d fit y and are nearly orthogonal, by simulated annealing.
 
     What correlates |⟨q, x⟩| with the labels is, in the leading order, the quadratic form qᵀAq, A = Σ_i (y_i − ȳ)x_i x_iᵀ; the
@@ -76,12 +121,13 @@ def anneal_signs(
                     overlaps[j], overlaps[:, j] = row, row
     q = S.astype(np.int64)
     name = f"one-bit net of {k} absolute values" + (" and a linear neuron" if skip else "")
-    return FewBitNet(q[:k], levels(1), "abs", q[k] if skip else None, name=name).fitted(X, y)
+    net = WithLinearNeuron(q[:k], levels(1), "abs", skip=q[k] if skip else None, name=name)
+    return net.fitted(X, y)
 
 
 def improve_signs(
-    net: FewBitNet, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], *, rounds: int = 1000
-) -> FewBitNet:
+    net: WithLinearNeuron, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], *, rounds: int = 1000
+) -> WithLinearNeuron:
     """The one-bit "abs" net after flips of single signs of its hidden weights, each of which raised Σ(y_i − ȳ)f(x_i)/Lip(f).
 
     Neuron after neuron, the flip that promises most is made if the ratio rises, with Lip(f) = max_σ ‖Σ σ_j q_j‖ as a search over single
@@ -93,7 +139,8 @@ def improve_signs(
         raise ValueError("net must have activation 'abs' and the alphabet (-1, 1)")
     X = check.matrix(X, columns=net.codes.shape[1])
     centred = check.vector(y, length=len(X)) - np.mean(y)
-    rounds, k, a = check.count(rounds, "rounds"), len(net.codes), net.signs
+    rounds, k = check.count(rounds, "rounds"), len(net.codes)
+    a = half_signs(k)
     S = net.codes.astype(float)
     fixed = np.empty((0, S.shape[1])) if net.skip is None else net.skip_weight * net.skip[None]
     columns = np.ascontiguousarray(X.T)
