@@ -1,7 +1,7 @@
 """Projected gradient descent in ℓ2 and ℓ∞, and the accuracy that is left under it.
 
 Read in order: `pgd` (one attack on a batch of points), `robust_accuracy` (the same as a number, or
-as a curve in the radius), then the private parts: one start, step, projection, loss.
+as a curve in the radius), then the parts: step, projection, loss, and what a model has to be.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ Model = Callable[..., Any]  # of a torch batch, or a net that has `as_module`
 class Attack:
     """What an attack on n points found.
 
-    X (n, …) holds a point of each ball B(x_i, eps): the worst one met, `margin` (n,) the margin
-    there and `fooled` (n,) whether it is ≤ 0. The margin of (x, y) is y·f(x) for labels ±1 and
-    f_y(x) − max_{j≠y} f_j(x) for class numbers: positive exactly where the model is right, so a tie
-    counts as an error.
+    X (n, …) holds the worst point met in each ball B(x_i, eps), `margin` (n,) the margin there and
+    `fooled` (n,) whether it is ≤ 0. The margin of (x, y) is y·f(x) for labels ±1 and
+    f_y(x) − max_{j≠y} f_j(x) for class numbers: a tie counts as an error.
     """
 
     X: Float[ndarray, "n d"]
@@ -56,8 +55,8 @@ def pgd(
 
     The loss is −y·f(x) for labels ±1 and log Σ_{j≠y} e^{f_j} − f_y for class numbers: its gradient
     has the direction of the cross-entropy's but does not vanish where the model is very sure. u_t
-    is that gradient over its ℓ2 norm ("l2") or its sign ("linf"): the unit step that raises the
-    loss fastest to first order. Π goes back into the ball, then into the box.
+    is that gradient over its ℓ2 norm ("l2") or its sign ("linf"). Π goes back into the ball, then
+    into the box.
 
     Parameters
       model: takes a torch batch (n, …), gives (n,) or (n, 1) for labels ±1, scores (n, C) for class
@@ -65,17 +64,15 @@ def pgd(
         `nn.Module` in its own (in eval mode, restored afterwards), any other function in that of X
         or, should that fail, in the other of float32 and float64.
       X: the points. eps ≥ 0: the radius, in units of X. steps ≥ 1: of each start.
-      step_size: constant α; None: α_t falls linearly from eps to eps/steps, long steps first,
-        which is where most points fall.
+      step_size: constant α; None: α_t falls linearly from eps to eps/steps.
       restarts ≥ 1: independent starts; the worst result counts. rng: random starts, uniform in the
-        ball, drawn in numpy; None: a single start at X itself.
+        ball; None: a single start at X itself.
       clip: the box (low, high) of allowed inputs, e.g. (0, 1) for pixels; X must lie in it.
       active_set: drop fooled points from the batch, so that the rest costs less. The same points
         are fooled as without (up to rounding), their adversarial points may differ.
 
     Raises ValueError for shapes that do not fit, entries that are not finite, labels the model has
     no output for, a model that fails or has no gradient, or settings outside their range.
-
     Source: Madry et al., ICLR 2018, Section 2.1 (PGD, random starts).
     """
     X, eps = _points(X), check.positive(eps, "eps", zero_allowed=True)
@@ -89,7 +86,10 @@ def pgd(
     sizes = eps * np.arange(steps, 0, -1) / steps
     if step_size is not None:
         sizes = np.full(steps, check.positive(step_size, "step_size"))
-    box = None if clip is None else _box(clip, X)
+    box = low, high = (-np.inf, np.inf) if clip is None else check.vector(clip, "clip", length=2)
+    if low >= high or X.min() < low or X.max() > high:
+        where = f"[{X.min():g}, {X.max():g}] of the entries of X"
+        raise ValueError(f"clip = ({low:g}, {high:g}); an interval that holds {where} is needed")
     f = model.as_module(X.dtype.name) if hasattr(model, "as_module") else model
     with _eval_mode(f):
         X0, out = _first_look(f, X)
@@ -100,7 +100,25 @@ def pgd(
             if rng is not None:
                 start = _project(X0 + _random_in_ball(X0, eps, norm, rng), X0, eps, norm, box)
             alive = torch.nonzero(margin > (0 if active_set else -torch.inf))[:, 0]
-            _ascend(f, X0, labels, start, alive, best, margin, eps, norm, sizes, box, active_set)
+            x, x0, label = start[alive], X0[alive], labels[alive]
+            for size in [*sizes.tolist(), None]:  # after the last step only the margins count
+                if len(alive) == 0:
+                    break
+                with torch.set_grad_enabled(size is not None):
+                    out = _outputs(f, x.requires_grad_(size is not None))
+                now, climb = _margin_and_climb(out.detach(), label)
+                worse = now < margin[alive]
+                best[alive[worse]], margin[alive[worse]] = x.detach()[worse], now[worse]
+                if size is None:
+                    break
+                gradient = torch.autograd.grad(out, x, climb)[0]  # the weights keep their .grad
+                x = x.detach()
+                if active_set and bool((now <= 0).any()):
+                    keep = torch.nonzero(now > 0)[:, 0]
+                    alive, x, x0, label, gradient = (
+                        v[keep] for v in (alive, x, x0, label, gradient)
+                    )
+                x = _project(x + size * _unit_step(gradient, norm), x0, eps, norm, box)
     found = margin.cpu().numpy().astype(np.float64)
     return Attack(best.cpu().numpy().astype(X.dtype), found, found <= 0)
 
@@ -115,18 +133,15 @@ def robust_accuracy(
 ) -> float | Float[ndarray, "m"]:
     """(1/n)·#{i : no point of B(x_i, eps) found that fools the model} ≥ the true robust accuracy.
 
-    eps is one radius (a float comes back) or several (an array comes back). Radii are attacked from
-    small to large and a point that has fallen stays fallen, since the larger ball contains the
-    smaller: the curve never rises. At eps = 0 it is the plain accuracy. Settings as in `pgd`.
+    eps is one radius (a float comes back) or several (an array). Radii are attacked from small to
+    large, and what has fallen stays fallen, as the larger ball contains the smaller: the curve
+    never rises. At eps = 0 it is the plain accuracy. Settings as in `pgd`.
 
     Raises ValueError as `pgd` does, or if eps is empty.
     """
-    radii = np.atleast_1d(check.array(eps, "eps"))
+    X, radii = _points(X), np.atleast_1d(check.array(eps, "eps"))
     if radii.ndim != 1 or not radii.size:
         raise ValueError(f"eps = {eps!r:.60}; one radius or a list of them is needed")
-    for radius in radii:
-        check.positive(float(radius), "eps", zero_allowed=True)
-    X = _points(X)
     y = check.vector(y, "y", length=len(X))
     standing, accuracy = np.ones(len(X), dtype=bool), np.empty(len(radii))
     for i in np.argsort(radii, kind="stable"):
@@ -135,29 +150,6 @@ def robust_accuracy(
             standing[standing] = ~pgd(model, *left, float(radii[i]), norm, **settings).fooled
         accuracy[i] = standing.mean()
     return float(accuracy[0]) if np.ndim(eps) == 0 else accuracy
-
-
-def _ascend(f, X0, y, start, alive, best, margin, eps, norm, sizes, box, active_set) -> None:
-    """Steps uphill for the rows `alive`; `best` and `margin` take every worse point that is met."""
-    x, x0, label = start[alive], X0[alive], y[alive]
-    for t in range(len(sizes) + 1):
-        if len(alive) == 0:
-            return
-        last = t == len(sizes)
-        x.requires_grad_(not last)
-        with torch.set_grad_enabled(not last):
-            out = _outputs(f, x)
-        now, climb = _margin_and_climb(out.detach(), label)
-        worse = now < margin[alive]
-        best[alive[worse]], margin[alive[worse]] = x.detach()[worse], now[worse]
-        if last:
-            return
-        gradient = torch.autograd.grad(out, x, climb)[0]  # in x only: the weights keep their .grad
-        x = x.detach()
-        if active_set and bool((now <= 0).any()):
-            keep = torch.nonzero(now > 0)[:, 0]
-            alive, x, x0, label, gradient = (v[keep] for v in (alive, x, x0, label, gradient))
-        x = _project(x + float(sizes[t]) * _unit_step(gradient, norm), x0, eps, norm, box)
 
 
 def _unit_step(gradient: torch.Tensor, norm: Norm) -> torch.Tensor:
@@ -179,7 +171,7 @@ def _project(x, x0, eps: float, norm: Norm, box) -> torch.Tensor:
     else:
         length = delta.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
         delta = delta * (eps / length.clamp_min(torch.finfo(x.dtype).tiny)).clamp_max(1)
-    return x0 + delta if box is None else (x0 + delta).clamp(*box)
+    return (x0 + delta).clamp(*box)
 
 
 def _random_in_ball(X: torch.Tensor, eps: float, norm: Norm, rng: np.random.Generator):
@@ -208,16 +200,16 @@ def _outputs(f: Model, x: torch.Tensor) -> torch.Tensor:
 def _first_look(f: Model, X: ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """The points in the precision of f, and the outputs there, checked."""
     if not callable(f):
-        raise ValueError(
-            f"model = {f!r:.60} is not callable; give a torch module, a function of a torch batch, "
-            "or a net of lawrob_utils.networks"
-        )
+        need = "a torch module, a function of a torch batch, or a net of lawrob_utils.networks"
+        raise ValueError(f"model = {f!r:.60} is not callable; {need} is needed")
     own = [*f.parameters(), *f.buffers()] if isinstance(f, torch.nn.Module) else []
     own = [v for v in own if v.is_floating_point()]
-    first = getattr(torch, X.dtype.name)
-    other = torch.float64 if first == torch.float32 else torch.float32
+    given, other = torch.float32, torch.float64
+    if X.dtype == np.float64:
+        given, other = other, given
+    dtypes = [v.dtype for v in own[:1]] or [given, other]
     failed: Exception | None = None
-    for dtype in [own[0].dtype] if own else [first, other]:
+    for dtype in dtypes:
         X0 = torch.tensor(X, dtype=dtype, device=own[0].device if own else None)
         try:
             with torch.enable_grad():
@@ -228,9 +220,8 @@ def _first_look(f: Model, X: ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     else:
         raise ValueError(f"model fails on a torch batch of shape {X.shape}: {failed}") from failed
     if not isinstance(out, torch.Tensor) or out.ndim not in (1, 2) or len(out) != len(X):
-        what = f"{type(out).__name__} of shape {tuple(out.shape)}"
-        need = f"a tensor ({len(X)},) or ({len(X)}, C) is needed"
-        raise ValueError(f"model gives a {what} for {len(X)} points; {need}")
+        what = f"{type(out).__name__} of shape {tuple(out.shape)} for {len(X)} points"
+        raise ValueError(f"model gives a {what}; a tensor (n,) or (n, C) is needed")
     if not bool(torch.isfinite(out).all()):
         raise ValueError("model gives values that are not finite on X; an attack needs finite ones")
     if not out.requires_grad:
@@ -241,14 +232,14 @@ def _first_look(f: Model, X: ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _labels(y: Float[ndarray, "n"], out: torch.Tensor) -> torch.Tensor:
     """The labels as the loss needs them: ±1 for one output, class numbers for several."""
-    one = out.ndim == 1
-    wrong = y[~np.isin(y, (-1, 1) if one else range(out.shape[1]))]
+    allowed, need = (-1, 1), "one output needs labels -1 and +1"
+    if several := out.ndim == 2:
+        allowed = tuple(range(out.shape[1]))
+        need = f"{len(allowed)} outputs needs class numbers 0 to {allowed[-1]}"
+    wrong = y[~np.isin(y, allowed)]
     if len(wrong):
-        need = "one output needs labels -1 and +1"
-        if not one:
-            need = f"{out.shape[1]} outputs needs class numbers 0 to {out.shape[1] - 1}"
         raise ValueError(f"y holds {wrong[0]:g}; a model with {need}")
-    return torch.tensor(y, dtype=out.dtype if one else torch.int64, device=out.device)
+    return torch.tensor(y, dtype=torch.int64 if several else out.dtype, device=out.device)
 
 
 def _points(X: ArrayLike) -> Float[ndarray, "n ..."]:
@@ -260,27 +251,15 @@ def _points(X: ArrayLike) -> Float[ndarray, "n ..."]:
     return A.astype(np.float32) if np.asarray(X).dtype == np.float32 else A
 
 
-def _box(clip: tuple[float, float], X: ndarray) -> tuple[float, float]:
-    low, high = check.vector(clip, "clip", length=2)
-    if low >= high:
-        raise ValueError(f"clip = ({low:g}, {high:g}); the lower end must be below the upper end")
-    if X.min() < low or X.max() > high:
-        raise ValueError(
-            f"X has entries in [{X.min():g}, {X.max():g}], outside clip = ({low:g}, {high:g}); "
-            "rescale X or widen clip"
-        )
-    return float(low), float(high)
-
-
 @contextmanager
 def _eval_mode(model: object) -> Iterator[None]:
     """Evaluation mode inside, each submodule's own mode again afterwards."""
     modules = model.modules() if isinstance(model, torch.nn.Module) else ()
-    modes = {m: m.training for m in modules}
-    for m in modes:
-        m.training = False
+    training = [m for m in modules if m.training]
     try:
+        for m in training:
+            m.training = False
         yield
     finally:
-        for m, mode in modes.items():
-            m.training = mode
+        for m in training:
+            m.training = True

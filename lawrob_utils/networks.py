@@ -166,6 +166,10 @@ class TwoLayerBatch(tuple[TwoLayer, ...]):
 
     mse: Float[ndarray, "E"]
 
+    def __call__(self, X: ArrayLike) -> Float[ndarray, "E n"]:
+        """f_e at each row of X (n, d), for every net e."""
+        return np.stack([f(X) for f in self])
+
 
 def initial_weights(
     n_nets: int, k: int, d: int, rng: np.random.Generator, input_norm: float = 1.0

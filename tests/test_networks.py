@@ -73,7 +73,7 @@ def test_training_in_a_batch_equals_training_one_module_after_the_other():
     X, y = sphere(n, d, rng), rng.choice([-1.0, 1.0], (E, n))
     batch = fit_two_layer(X, y, k, rng=np.random.default_rng(1), steps=steps, lr=1e-2)
     outputs, errors = loop_of_modules(X, y, k, np.random.default_rng(1), steps, 1e-2)
-    np.testing.assert_allclose([net(X) for net in batch], outputs, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(batch(X), outputs, rtol=0, atol=1e-10)
     np.testing.assert_allclose(batch.mse, errors, rtol=0, atol=1e-10)
 
 
@@ -82,7 +82,7 @@ def test_wide_two_layer_nets_memorise_random_signs():
     X, y = sphere(60, 15, rng), rng.choice([-1.0, 1.0], (5, 60))
     batch = fit_two_layer(X, y, 40, rng=rng, steps=1500, lr=2e-2)
     assert batch.mse.max() < 1e-6
-    assert (np.sign([net(X) for net in batch]) == y).all()
+    assert (np.sign(batch(X)) == y).all()
 
 
 def test_training_stops_once_every_net_has_reached_tol():
