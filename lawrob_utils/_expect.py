@@ -11,22 +11,16 @@ from numpy.typing import ArrayLike
 def expect(holds: ArrayLike, claim: str, **values: object) -> None:
     """Print nothing where `holds`; else a sentence that says which claim fails, and by how much.
 
-    A chapter states its claims about the parameters it was written with. Whoever changes them may
-    leave the range in which a claim is true, and should read that and not a traceback. A printed
-    sentence differs from the stored output, so that a test still sees a claim that fails.
+    Whoever changes a chapter's parameters may leave the range in which its claims are true, and
+    should read that and not a traceback. The sentence differs from the stored output, so that a
+    test sees it too.
 
-    Parameters: holds, a comparison: True or False, or an array or list of them, which must all be
-    True; claim, a statement in the present tense without a full stop; values, what was measured,
-    by name: numbers (printed with four digits), arrays, brackets, estimates.
+    Parameters: holds, True or False, or an array or list of them, which must all be True (a number
+    is a ValueError); claim, a statement in the present tense without a full stop; values, what was
+    measured, by name: numbers (printed with four digits), arrays, brackets, estimates.
 
-    Raises ValueError if holds is no comparison (a number, NaN) or claim is empty.
-
-    >>> share = 0.31
-    >>> expect(share < 0.5, "an attack of this size fools the net", share=share)
-    >>> expect(share < 0.1, "an attack of this size fools the net", share=share)
-    With these settings this does not hold: an attack of this size fools the net (share = 0.31).
-    >>> expect([0.1 < 0.2, 0.3 < 0.2], "the gap is small")
-    With these settings this does not hold in 1 of 2 cases: the gap is small.
+    >>> expect([0.1 < 0.2, 0.3 < 0.2], "the gap is small", gap=0.2)
+    With these settings this does not hold in 1 of 2 cases: the gap is small (gap = 0.2).
     """
     all_of = np.asarray(holds)
     if all_of.dtype != bool and all_of.size:
@@ -35,12 +29,10 @@ def expect(holds: ArrayLike, claim: str, **values: object) -> None:
         raise ValueError(f"claim = {claim!r:.60}; a statement in words is needed")
     failed, cases = int((~all_of.astype(bool)).sum()), all_of.size
     if failed or not cases:
-        often = f"does not hold{f' in {failed} of {cases} cases' if cases > 1 else ''}"
+        often = f" in {failed} of {cases} cases" if cases > 1 else ""
+        fails = f"does not hold{often}" if cases else "has no case to look at"
         measured = ", ".join(f"{name} = {_text(value)}" for name, value in values.items())
-        print(
-            f"With these settings this {often if cases else 'has no case to look at'}: "
-            f"{claim}{f' ({measured})' if measured else ''}."
-        )
+        print(f"With these settings this {fails}: {claim}{f' ({measured})' if measured else ''}.")
 
 
 def _text(value: object) -> str:

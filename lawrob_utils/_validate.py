@@ -7,33 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from numbers import Integral, Real
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from numpy.typing import ArrayLike
 
-Name = TypeVar("Name", bound=str)
-
 
 def array(x: ArrayLike, name: str) -> Float[ndarray, "..."]:
     """A finite float64 array of any shape; a single number is an array without axes."""
     try:
-        A = np.asarray(x)
-        if A.dtype.kind not in "fiub":
-            raise TypeError
-        A = A.astype(np.float64, copy=False)
+        A = np.asarray(x).astype(np.float64, casting="same_kind", copy=False)
     except (TypeError, ValueError, RuntimeError):  # a tensor that requires a gradient is the last
         kind = type(x).__name__
         raise ValueError(f"{name} is not an array of real numbers; got {kind}: {x!r:.60}") from None
     bad = np.argwhere(~np.isfinite(A))
     if len(bad):
         entry = [int(k) for k in bad[0]]
-        raise ValueError(
-            f"{name}{entry or ''} = {A[tuple(entry)]} and {len(bad)} "
-            f"entr{'y is' if len(bad) == 1 else 'ies are'} not finite; remove or replace them"
-        )
+        entries = "entry is" if len(bad) == 1 else "entries are"
+        what = f"{name}{entry or ''} = {A[tuple(entry)]} and {len(bad)} {entries} not finite"
+        raise ValueError(f"{what}; remove or replace them")
     return A
 
 
@@ -92,16 +85,15 @@ def positive(x: float, name: str, *, zero_allowed: bool = False) -> float:
     return value
 
 
-def share(x: float, name: str, *, one_allowed: bool = False) -> float:
-    """A float in (0, 1), or in (0, 1] if one is allowed."""
+def share(x: float, name: str) -> float:
+    """A float in (0, 1)."""
     value = _real(x)
-    if not (0 < value < 1 or (one_allowed and value == 1)):
-        end = "]" if one_allowed else ")"
-        raise ValueError(f"{name} = {x!r:.60}; a number in (0, 1{end} is needed")
+    if not 0 < value < 1:
+        raise ValueError(f"{name} = {x!r:.60}; a number in (0, 1) is needed")
     return value
 
 
-def one_of(value: Name, name: str, allowed: Collection[Name]) -> Name:
+def one_of(value: str, name: str, allowed: Collection[str]) -> str:
     """`value`, if it is among `allowed`."""
     if not isinstance(value, str) or value not in allowed:
         known = ", ".join(map(repr, allowed))

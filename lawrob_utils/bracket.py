@@ -18,15 +18,14 @@ class Bracket:
     """lower ≤ Lip(f) ≤ upper, each with the words that say where it comes from.
 
     lower ≥ 0 is witnessed (a slope between two points, a gradient norm at a point); upper is
-    certified and may be inf. Rounding may put lower above upper by 1 part in 10⁹; then both are set
-    to lower. of: the symbol of what is bracketed, for printing. Printed with four digits, lower
-    rounded down and upper rounded up, so that what is printed is true.
-
-    Raises ValueError if a number is NaN or negative, if lower is inf, or if lower exceeds upper:
-    one of the two is then wrong.
+    certified and may be inf. A lower above upper is a ValueError, unless by less than 1 part in 10⁹
+    (rounding): then upper is set to it. of: the symbol of what is bracketed. Printed with four
+    digits, lower rounded down and upper rounded up, so that what is printed is true.
 
     >>> print(Bracket(1.5, 6.00001, "gradient at a point", "product of spectral norms"))
     1.5 ≤ Lip ≤ 6.001 (lower: gradient at a point; upper: product of spectral norms)
+    >>> print(Bracket.exact(2.0, "slope of the pair (0, 1)"))
+    Lip = 2 (slope of the pair (0, 1))
     """
 
     lower: float
@@ -40,20 +39,14 @@ class Bracket:
         unknown = isinstance(self.upper, float) and self.upper == np.inf
         upper = np.inf if unknown else check.positive(self.upper, "upper", zero_allowed=True)
         if lower > upper * (1 + 1e-9):
-            raise ValueError(
-                f"lower = {lower:.12g} ({self.lower_by}) exceeds upper = {upper:.12g} "
-                f"({self.upper_by}): one of the two bounds is wrong"
-            )
+            said = f"lower = {lower:.12g} ({self.lower_by}), upper = {upper:.12g} ({self.upper_by})"
+            raise ValueError(f"{said}: one of the two bounds is wrong")
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", max(lower, upper))
 
     @classmethod
     def exact(cls, value: float, by: str, of: str = "Lip") -> Bracket:
-        """The bracket [value, value].
-
-        >>> print(Bracket.exact(2.0, "slope of the pair (0, 1)"))
-        Lip = 2 (slope of the pair (0, 1))
-        """
+        """The bracket [value, value]."""
         return cls(value, value, by, by, of)
 
     @property
@@ -80,9 +73,7 @@ class Estimate:
     """A measured number (or array) with its error: the standard one, unless its maker says more.
 
     interval, where there is one: its two ends, for an error that is not the same to both sides.
-
-    A format such as f"{estimate:.2f}" applies to value and error; without one they are printed with
-    the digits that the error leaves: two digits of the error, and the value as far.
+    Printed with two digits of the error, and the value as far; a format applies to both.
 
     >>> print(Estimate(0.123456, 0.00789), f"{Estimate(0.2, 0.0577):.2f}", sep="; ")
     0.1235 ± 0.0079; 0.20 ± 0.06
@@ -94,10 +85,7 @@ class Estimate:
 
     @classmethod
     def mean(cls, draws: ArrayLike) -> Estimate:
-        """The mean of independent draws (m,), m ≥ 2, with its standard error std/√m.
-
-        Averages over fresh points are means of values: `Estimate.mean([e.value for e in …])`.
-        Raises ValueError if there are fewer than 2 draws, or one that is not finite.
+        """The mean of independent finite draws (m,), m ≥ 2, with its standard error std/√m.
 
         >>> print(Estimate.mean([0.1, 0.2, 0.3]))
         0.200 ± 0.058

@@ -83,13 +83,13 @@ def test_labels_outside_their_bound_are_named(y, bound):
             validate.vector(y, bound=bound)
 
 
-@given(st.floats(allow_nan=True, allow_infinity=True), st.booleans())
-def test_a_share_lies_between_zero_and_one(x, one_allowed):
-    if 0 < x < 1 or (one_allowed and x == 1):
-        assert validate.share(x, "x", one_allowed=one_allowed) == x
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_a_share_lies_between_zero_and_one(x):
+    if 0 < x < 1:
+        assert validate.share(x, "x") == x
     else:
-        with pytest.raises(ValueError, match=r"^x = .*; a number in \(0, 1[\])] is needed"):
-            validate.share(x, "x", one_allowed=one_allowed)
+        with pytest.raises(ValueError, match=r"^x = .*; a number in \(0, 1\) is needed"):
+            validate.share(x, "x")
 
 
 @given(hnp.arrays(float, 4, elements=st.sampled_from([-1.0, 1.0, 0.0, 2.0])))

@@ -22,8 +22,7 @@ from .nets import EPS, ReluNet, gradient_zonotope, unit_rows
 class Certificate:
     """Lip(f) ≤ value, and how good that is: no weights, hence no solver, get below `relaxation`.
 
-    relaxation ≤ optimum of the semidefinite relaxation ≤ value; `vectors` are the rows of the
-    primal iterate V, one per row of `gradient_zonotope`.
+    vectors: the rows of the primal iterate V, one per row of `gradient_zonotope`.
     """
 
     value: float
@@ -38,10 +37,8 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     Proof: ‖Bᵀe‖ = ‖(diag(y)^{-1/2} B)ᵀ (diag(y)^{1/2} e)‖, and diag(y)^{1/2} e has norm √(Σ y_i).
     The smallest bound over all y is the optimum of the semidefinite relaxation. The operator norm
     μ^{1/2} is not trusted but proved: a Cholesky factorization of μI − G, with G the smaller of the
-    two Gram matrices, must succeed, and what float64 can have hidden is added.
-
-    Source for the error of a Cholesky factorization: Higham, Accuracy and Stability of Numerical
-    Algorithms, Theorem 10.3.
+    two Gram matrices, must succeed, and what float64 can have hidden is added (Higham, Accuracy and
+    Stability of Numerical Algorithms, Theorem 10.3).
 
     >>> round(weighted_norm_bound(np.array([[3.0, 0.0], [0.0, 4.0]]), np.array([9.0, 16.0])), 9)
     5.0

@@ -1,7 +1,6 @@
 """Deep ReLU networks, any number of outputs: a certified bound below the product of norms.
 
-Read in order: `deep_certificate` (LipSDP's condition, checked; layer by layer it is a matrix
-recursion that ordinary gradient descent can optimise), and with a search from below `deep_bracket`.
+Read in order: `deep_certificate`, and with a search from below `deep_bracket`.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from .certificate import slack_that_proves
 from .nets import EPS, scaled_back, spectral_bound
 from .search import Layers, annealed_ascent, checked_layers, gradient_norms
 
-_BARRIERS = 0.1, 0.01, 1e-3, 1e-4
-
 
 def deep_certificate(matrices: Sequence[Float[ndarray, "out in"]], *, steps: int = 60) -> float:
     """An upper bound of Lip(f) for f = W_D ∘ relu ∘ … ∘ relu ∘ W_1, at most the product of norms.
@@ -34,13 +31,11 @@ def deep_certificate(matrices: Sequence[Float[ndarray, "out in"]], *, steps: int
     N_D (in units in which ρ scales Λ). It is minimised over log Λ by L-BFGS with a logarithmic
     barrier that keeps the brackets positive definite. In the end the form, as one large matrix,
     must pass a Cholesky factorization, and what it can be short of is added to ρ: the bound holds
-    whatever the optimiser did.
+    whatever the optimiser did, and for any other activation that is monotone with slopes in [0, 1].
 
     Parameters: matrices W_1, …, W_D in the order of application (biases do not matter); steps of
-    L-BFGS for each of four barriers.
-
-    Returns the bound, also valid for any other activation that is monotone with slopes in [0, 1].
-    Under a second for layers of a hundred neurons, minutes for a thousand.
+    L-BFGS for each of four barriers. Takes under a second for layers of a hundred neurons, minutes
+    for a thousand.
 
     Source: the condition is LipSDP-Neuron (Fazlyab et al. 2019); elimination layer by layer as in
     ECLipsE (Xu and Sivaranjani 2024).
@@ -56,7 +51,7 @@ def deep_certificate(matrices: Sequence[Float[ndarray, "out in"]], *, steps: int
     chain = [np.ldexp(W, -e) for W, e in zip(chain, exponents, strict=True)]  # norms in [½, 1)
     N1 = chain[0] @ chain[0].T
     found = [_start(N1, chain)]
-    for t in _BARRIERS:
+    for t in (0.1, 0.01, 1e-3, 1e-4):
         options = {"maxiter": steps, "maxcor": 30}
         result = minimize(
             _objective, found[-1], (N1, chain, t), jac=True, method="L-BFGS-B", options=options

@@ -1,12 +1,9 @@
-"""What data force on every function that fits them: the steepest pair and the closest pair.
-
-Exact over all pairs, in blocks.
-"""
+"""What data force on every function that fits them: the steepest pair and the closest pair."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations_with_replacement
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +14,7 @@ from .. import _validate as check
 
 @dataclass(frozen=True)
 class PairWitness:
-    """A number about pairs of points, and the pair i < j (row numbers) at which it is attained."""
+    """A number about pairs of points, and the rows i < j of a pair at which it is attained."""
 
     value: float
     i: int
@@ -31,11 +28,8 @@ def data_lipschitz(X: Float[ndarray, "n d"], y: Float[ndarray, "n"]) -> PairWitn
     pair is looked at, in float64; distances that are small against ‖x‖, and the pair returned, are
     computed from x_i − x_j, so that nothing cancels. The relative error is about d·10⁻¹⁵.
 
-    Parameters: X points (n, d), n ≥ 2; y labels (n,), any real numbers. Returns L* in units of y
-    per unit of x, with a pair that attains it. Repeated points with equal labels do no harm.
-
-    Raises ValueError on wrong shapes, entries that are not finite, n < 2, or a repeated point with
-    two labels: then no function fits, Lipschitz or not.
+    Parameters: X points (n, d), n ≥ 2; y labels (n,), any real numbers. Repeated points with equal
+    labels do no harm; with two labels they are a ValueError: no function fits, Lipschitz or not.
 
     >>> data_lipschitz(np.array([[0.0], [1.0], [3.0]]), np.array([0.0, 1.0, 5.0]))
     PairWitness(value=2.0, i=1, j=2)
@@ -45,10 +39,7 @@ def data_lipschitz(X: Float[ndarray, "n d"], y: Float[ndarray, "n"]) -> PairWitn
 
 
 def min_separation(X: Float[ndarray, "n d"]) -> PairWitness:
-    """δ = min over i < j of ‖x_i − x_j‖ for points X (n, d), with the pair that attains it.
-
-    Computed as in `data_lipschitz`; 0 if a point is repeated. Raises ValueError on wrong shapes,
-    entries that are not finite, or n < 2.
+    """δ = min over i < j of ‖x_i − x_j‖ for n ≥ 2 points (0 if one is repeated), and that pair.
 
     >>> min_separation(np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
     PairWitness(value=1.0, i=0, j=2)
@@ -72,9 +63,7 @@ def _steepest_pair(X, y):
     unit = unit_x / unit_y  # slopes of (A, b) are `unit` times slopes of (X, y)
     norm2 = np.einsum("ij,ij->i", A, A)
     best = PairWitness(0.0, 0, 1)
-    for r, c in product(range(0, len(A), _BLOCK), repeat=2):
-        if c < r:
-            continue
+    for r, c in combinations_with_replacement(range(0, len(A), _BLOCK), 2):
         rows, cols = slice(r, r + _BLOCK), slice(c, c + _BLOCK)
         d2 = A[rows] @ A[cols].T
         d2 *= -2
@@ -122,12 +111,9 @@ def _better(X, y, i, j, best):
     rise = np.ones_like(run) if y is None else np.abs(y[i] - y[j])
     twice = np.flatnonzero((run == 0) & (rise > 0))
     if y is not None and twice.size:
-        p, q = int(i[twice[0]]), int(j[twice[0]])
-        raise ValueError(
-            f"X[{p}] and X[{q}] are the same point but y[{p}] = {y[p]:g} and y[{q}] = {y[q]:g}: no "
-            "Lipschitz memorizer exists, nor any other function that fits; merge repeated points "
-            "or drop one label"
-        )
+        p, q = i[twice[0]], j[twice[0]]
+        what = f"X[{p}] and X[{q}] are the same point but y[{p}] = {y[p]:g} and y[{q}] = {y[q]:g}"
+        raise ValueError(f"{what}: no Lipschitz memorizer exists; merge them or drop one label")
     otherwise = np.where(rise > 0, np.inf, 0.0)
     slopes = np.divide(rise, run, out=otherwise, where=run > 0)
     k = int(slopes.argmax())

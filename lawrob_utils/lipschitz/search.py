@@ -3,7 +3,8 @@
 `annealed_ascent` climbs a smoothed landscape; for two-layer networks `region_flips` walks from
 linear region to linear region, and `rounded_starts` proposes points at which the activation pattern
 that the SDP certificate suggests occurs. Every value returned is the norm of the true gradient at a
-point where it exists, so it can only be too small.
+point where it exists, every u being above what rounding can have made of it; 0 if none is like
+that.
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ def annealed_ascent(
     replaced by the sigmoid s(βu/u₀) (that is, relu by softplus), u₀ the standard deviation of a
     layer's u over starts and neurons; β grows geometrically from ½ to 50 while x makes normalised
     steps of decreasing length uphill. With several outputs each path follows one combination
-    ⟨p, f⟩, p turned by one power iteration a step. Only the *true* gradient is ever returned, at a
-    point where every u is above what rounding can have made of it; 0 if no point is like that.
+    ⟨p, f⟩, p turned by one power iteration a step. Of what is met the *true* gradient counts.
 
     Parameters: layers (W_l, b_l) in the order of application; starts (m, d), e.g. the data and
     random points; steps ≥ 1, the first of length a tenth of the rms norm of starts.
@@ -106,19 +106,19 @@ def region_flips(net: Checked, starts: Float[ndarray, "m d"]) -> GradientWitness
     own, candidates = np.einsum("ij,ij->i", M, M), min(32, len(b))
     best = steepest(layers, starts, GradientWitness(0.0, starts[0].copy()))
     for start in starts:
-        x, value = start, -1.0
+        here = GradientWitness(-1.0, start)
         for _ in range(50):
+            x = here.point
             u = W @ x + b
             g = (u > 0) @ M
             gain = 2 * np.where(u > 0, -1.0, 1.0) * (M @ g) + own  # change of ‖g‖²
             j = np.argpartition(-gain, candidates - 1)[:candidates]
             across = x - (2 * u[j] / norms2[j])[:, None] * W[j]
-            found = steepest(layers, across, GradientWitness(value, x))
-            if found.value <= max(value, float(np.linalg.norm(g))):
+            found = steepest(layers, across, here)
+            if found.value <= max(here.value, float(np.linalg.norm(g))):
                 break
-            x, value = found.point, found.value
-        if value > best.value:
-            best = GradientWitness(value, x)
+            here = found
+        best = max(best, here, key=lambda witness: witness.value)
     return best
 
 
