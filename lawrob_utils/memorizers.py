@@ -115,9 +115,9 @@ class McShane(_Stored):
 class Bumps(_Stored):
     """f(x) = Σ_i y_i max(0, 1 − ‖x − x_i‖/r): a cone of height y_i and radius r on each centre x_i.
 
-    Let δ be the smallest distance of two centres. For r ≤ δ/2, the radius that `fit` takes for
-    None, no cones overlap, so that f fits and Lip(f) = max|y_i|/r on R^d. For δ/2 < r ≤ δ it fits
-    too, but Lip(f) is only bracketed: a trap.
+    Let δ be the smallest distance of two centres. For r ≤ δ/2, which `fit` takes for None, no cones
+    overlap: f fits and Lip(f) = max|y_i|/r. For δ/2 < r ≤ δ it fits too, but Lip(f) is only
+    bracketed: a trap.
 
     >>> f = Bumps.fit(np.array([[0.0], [1.0], [3.0]]), np.array([1.0, -1.0, 1.0]))
     >>> f(np.array([[0.0], [0.25], [1.0], [3.25]])).tolist(), f.n_parameters
@@ -159,20 +159,17 @@ class Bumps(_Stored):
         if r <= self.delta / 2 * (1 + 1e-12):  # both may be rounded
             by = "from the highest centre to the edge of its bump"
             return Bracket.exact(float(np.abs(y).max() / r), by)
-        groups = X, X[y > 0], X[y < 0]
-        middle = max(self._slope_at(points.mean(axis=0)) for points in groups if len(points))
-        lower = max(middle, data_lipschitz(X, y).value)
+        lower, by = data_lipschitz(X, y).value, "slope of two points"
+        for points in (X, X[y > 0], X[y < 0]):
+            away = points.mean(axis=0) - X if len(points) else np.zeros_like(X)
+            distance = np.linalg.norm(away, axis=1)
+            if np.minimum(distance, np.abs(distance - r)).min() < 1e-9 * r:
+                continue  # on a kink there is no gradient
+            gradient = np.where(distance < r, y / distance, 0) @ away
+            if (slope := float(np.linalg.norm(gradient) / r)) >= lower:
+                lower, by = slope, "gradient at a centroid of the points"
         upper = max(float(np.abs(y) @ (cdist(X, [x])[:, 0] < 2 * r)) for x in X) / r
-        by = "gradient at a centroid of the points" if lower == middle else "slope of two points"
         return Bracket(lower, upper, by, "bumps that can overlap at one place")
-
-    def _slope_at(self, x: Float[ndarray, "d"]) -> float:
-        """‖∇f(x)‖, or 0 where f has a kink."""
-        distance, r = np.linalg.norm(x - self.centres, axis=1), self.radius
-        if np.minimum(distance, np.abs(distance - r)).min() < 1e-9 * r:
-            return 0.0
-        slopes = np.where(distance < r, self.heights / distance, 0)
-        return float(np.linalg.norm(slopes @ (x - self.centres)) / r)
 
 
 @dataclass(frozen=True, eq=False)

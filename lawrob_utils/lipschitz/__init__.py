@@ -37,7 +37,7 @@ def relu_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, steps: int = 20
 
     Parameters: net; starts (m, d) and steps as in `annealed_ascent`.
     """
-    W, b, a = net = checked(net)
+    W, b, a = checked(net)
     X = check.matrix(starts, "starts", columns=W.shape[1])
     certificate = sdp_certificate(net)
     above = {
@@ -48,10 +48,10 @@ def relu_bracket(net: ReluNet, starts: Float[ndarray, "m d"], *, steps: int = 20
     upper_by = min(above, key=above.__getitem__)
     layers = ((W, b), (a[None], np.zeros(1)))
     steep = X[np.argsort(-gradient_norms(layers, X)[0], kind="stable")[:64]]
-    proposed = rounded_starts(net, certificate, X, np.random.default_rng(0))
+    proposed = rounded_starts((W, b, a), certificate, X, np.random.default_rng(0))
     climbed = [annealed_ascent(layers, S, steps=steps) for S in (steep, proposed)]
     best, by = max(climbed, key=lambda witness: witness.value), "annealed ascent"
-    flipped = region_flips(net, np.concatenate([best.point[None], proposed[:4]]))
+    flipped = region_flips((W, b, a), np.concatenate([best.point[None], proposed[:4]]))
     if flipped.value > best.value:
         best, by = flipped, "region flips"
     by = f"ReLU gradient at a point found by {by}"

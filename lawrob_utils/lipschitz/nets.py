@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -28,18 +28,11 @@ class ReluNet(Protocol):
     def a(self) -> Float[ndarray, "k"]: ...
 
 
-class Checked(NamedTuple):
-    """A `ReluNet` that needs no second check."""
-
-    W: Float[ndarray, "k d"]
-    b: Float[ndarray, "k"]
-    a: Float[ndarray, "k"]
+Arrays: TypeAlias = tuple[Float[ndarray, "k d"], Float[ndarray, "k"], Float[ndarray, "k"]]
 
 
-def checked(net: ReluNet) -> Checked:
-    """The arrays of the net, or a ValueError: finite, of shapes that fit, one output, ReLU."""
-    if isinstance(net, Checked):
-        return net
+def checked(net: ReluNet) -> Arrays:
+    """W, b, a of the net, or a ValueError: finite, of shapes that fit, one output, ReLU."""
     if not all(hasattr(net, array) for array in "Wba"):
         what = f"net is a {type(net).__name__} without arrays W, b, a of a two-layer ReLU network"
         raise ValueError(f"{what}; for deep ones there is lawrob_utils.lipschitz.deep_bracket")
@@ -51,7 +44,7 @@ def checked(net: ReluNet) -> Checked:
         raise ValueError(f"net.a has shape {np.shape(net.a)}: several outputs; {instead}")
     W = check.matrix(net.W, "net.W")
     b, a = (check.vector(getattr(net, v), f"net.{v}", length=len(W)) for v in "ba")
-    return Checked(W, b, a)
+    return W, b, a
 
 
 def spectral_bound(matrices: Sequence[Float[ndarray, "out in"]]) -> float:
@@ -115,7 +108,7 @@ def gradient_zonotope(
 
     Returns B, and a bound of the Euclidean error that float64 made in any Bᵀe.
     """
-    W, b, a = net = checked(net)
+    W, b, a = checked(net)
     rounding, alive = 4 * (len(a) + 4) * EPS * path_norm(net), (W != 0).any(axis=1)
     W, b, a = W[alive], b[alive], a[alive]
     lead = W[np.arange(len(a)), (W != 0).argmax(axis=1)]  # the first entry that is not 0

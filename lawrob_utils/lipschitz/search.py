@@ -18,7 +18,7 @@ from numpy import ndarray
 
 from .. import _validate as check
 from .certificate import Certificate
-from .nets import Checked, unit_rows
+from .nets import Arrays, unit_rows
 
 Layers = Sequence[tuple[Float[ndarray, "out in"], Float[ndarray, "out"]]]
 
@@ -92,7 +92,7 @@ def steepest(net: Layers, X: Float[ndarray, "m d"], best: GradientWitness) -> Gr
     return GradientWitness(float(norms[k]), X[k].copy()) if norms[k] > best.value else best
 
 
-def region_flips(net: Checked, starts: Float[ndarray, "m d"]) -> GradientWitness:
+def region_flips(net: Arrays, starts: Float[ndarray, "m d"]) -> GradientWitness:
     """The largest ‖∇f(x)‖ met on m walks of a two-layer net from linear region to a steeper one.
 
     A walk at x considers mirroring x at the plane ⟨w_j, x⟩ + b_j = 0. Of the 32 mirrorings that
@@ -123,7 +123,7 @@ def region_flips(net: Checked, starts: Float[ndarray, "m d"]) -> GradientWitness
 
 
 def rounded_starts(
-    net: Checked,
+    net: Arrays,
     certificate: Certificate,
     starts: Float[ndarray, "m d"],
     rng: np.random.Generator,
