@@ -311,51 +311,18 @@ WRONG = {
             y * (w @ x) - eps * np.linalg.norm(w, 2 if norm == "l2" else 1)
         ),
     ],
-    "adversarial-3": [
-        28 / 1.6449,
-        54.9,
-        -14.3,
-        0,
-    ],
-    "adversarial-4": [
-        lambda X, y: 0.1,
-    ],
-    "adversarial-5": [
-        3321,
-        3323,
-        26122 * 64,
-        0,
-    ],
-    "memorization-1": [
-        lambda g: 1 - g**2,
-        lambda g: np.mean(g**2),
-        lambda g: 1.0,
-    ],
-    "memorization-2": [
-        16954,
-        16956,
-        -1,
-        1e9,
-    ],
+    "adversarial-3": [28 / 1.6449, 54.9, -14.3, 0],
+    "adversarial-4": [lambda X, y: 0.1],
+    "adversarial-5": [3321, 3323, 26122 * 64, 0],
+    "memorization-1": [lambda g: 1 - g**2, lambda g: np.mean(g**2), lambda g: 1.0],
+    "memorization-2": [16954, 16956, -1, 1e9],
     "memorization-4": [
         lambda X, sigma: np.mean(sigma * (1 - np.sum(np.linalg.qr(X)[0] ** 2, axis=1))),
         lambda X, sigma: sigma**2,
     ],
-    "memorization-5": [
-        46.1,
-        31.25,
-        180.3,
-        1000,
-        44.4,
-        43.6,
-    ],
-    "isoperimetry-1": [
-        0.5,
-        0.6,
-    ],
-    "isoperimetry-2": [
-        2384,
-    ],
+    "memorization-5": [46.1, 31.25, 180.3, 1000, 44.4, 43.6],
+    "isoperimetry-1": [0.5, 0.6],
+    "isoperimetry-2": [2384],
     "isoperimetry-3": [
         lambda c, k, d, Lam: Lam**2 * c * k / d,
         lambda c, k, d, Lam: Lam**2 * c,
@@ -369,36 +336,11 @@ WRONG = {
         lambda d: np.maximum(np.arange(-d, d + 1, 2), 0).std() / d,
         lambda d: 0.0,
     ],
-    "rademacher-1": [
-        lambda V: np.sqrt(2 * np.log(2 * len(V)) / V.shape[1]),
-    ],
-    "rademacher-3": [
-        27.9,
-        27.0,
-        27.3,
-        784,
-        0.4,
-        -1,
-    ],
-    "robust-2": [
-        200,
-        202,
-        1000,
-    ],
-    "robust-5": [
-        100,
-        53.86,
-        90,
-        50,
-        -1,
-    ],
-    "certificate-1": [
-        800_690,
-        800_695,
-        801_490,
-        554_995,
-        80,
-    ],
+    "rademacher-1": [lambda V: np.sqrt(2 * np.log(2 * len(V)) / V.shape[1])],
+    "rademacher-3": [27.9, 27.0, 27.3, 784, 0.4, -1],
+    "robust-2": [200, 202, 1000],
+    "robust-5": [100, 53.86, 90, 50, -1],
+    "certificate-1": [800_690, 800_695, 801_490, 554_995, 80],
     "certificate-2": [
         lambda p: 2 * p - 1,
         lambda p: np.sqrt(p * (1 - p)),
@@ -414,60 +356,21 @@ WRONG = {
         lambda y, f, B, d, delta: law.bit_certificate(y, f, B, d + 1, delta) / np.sqrt(len(y)),
         lambda y, f, B, d, delta: 1.0,
     ],
-    "certificate-5": [
-        0.194,
-        0.2,
-        0.548,
-        0,
-        -1,
-    ],
-    "size-1": [
-        lambda s: 0,
-        lambda s: 13514,
-        lambda s: 13514 * s**2,
-        lambda s: None,
-    ],
-    "size-2": [
-        1e4,
-        80000,
-        0,
-    ],
-    "size-3": [
-        4,
-        np.pi,
-        -3.0792,
-    ],
-    "size-5": [
-        581,
-        583,
-        100,
-        -1,
-    ],
-    "law-2": [
-        lambda e: e / 4,
-        lambda e: 2 - np.sqrt(4 - e),
-    ],
-    "law-3": [
-        lambda a: 1.0,
-        lambda a: 1 / a,
-        lambda a: 1 / (2 * a - a**2),
-        lambda a: 0.5,
-    ],
-    "law-4": [
-        lambda n, d, m, t: n * (n - 1) / 2 * stats.chi2.cdf(d * t**2, m),
-    ],
-    "law-5": [
-        lambda widths, W: (len(widths) - 1) * np.log(W * sum(widths)),
-    ],
+    "certificate-5": [0.194, 0.2, 0.548, 0, -1],
+    "size-1": [lambda s: 0, lambda s: 13514, lambda s: 13514 * s**2, lambda s: None],
+    "size-2": [1e4, 80000, 0],
+    "size-3": [4, np.pi, -3.0792],
+    "size-5": [581, 583, 100, -1],
+    "law-2": [lambda e: e / 4, lambda e: 2 - np.sqrt(4 - e)],
+    "law-3": [lambda a: 1.0, lambda a: 1 / a, lambda a: 1 / (2 * a - a**2), lambda a: 0.5],
+    "law-4": [lambda n, d, m, t: n * (n - 1) / 2 * stats.chi2.cdf(d * t**2, m)],
+    "law-5": [lambda widths, W: (len(widths) - 1) * np.log(W * sum(widths))],
     "interpretation-1": [
         lambda weights, means: np.trace(np.cov(means.T, aweights=weights, bias=True)),
         lambda weights, means: np.linalg.eigvalsh((means * weights[:, None]).T @ means)[-1],
         0.5,
     ],
-    "interpretation-2": [
-        lambda mu: 1 / np.mean(mu - 1),
-        lambda mu: 1 / np.median(np.log(mu)),
-    ],
+    "interpretation-2": [lambda mu: 1 / np.mean(mu - 1), lambda mu: 1 / np.median(np.log(mu))],
     "interpretation-3": [
         lambda sigma2, q: sigma2 + q,
         lambda sigma2, q: sigma2 * (1 - 2 * q) ** 2,
@@ -501,17 +404,8 @@ WRONG = {
         lambda k, kappas, widths: np.exp(np.interp(np.log(k), np.log(widths), np.log(kappas))),
         lambda k, kappas, widths: 20.0,
     ],
-    "mnist-imagenet-1": [
-        lambda s, c: 13_514 * s * s,
-        lambda s, c: 0,
-    ],
-    "mnist-imagenet-2": [
-        0.02,
-        784 / 60_000,
-        2e5 / 784,
-        1.0,
-        0,
-    ],
+    "mnist-imagenet-1": [lambda s, c: 13_514 * s * s, lambda s, c: 0],
+    "mnist-imagenet-2": [0.02, 784 / 60_000, 2e5 / 784, 1.0, 0],
     "mnist-imagenet-4": [
         lambda x, eps: eps,
         lambda x, eps: float(np.linalg.norm(np.minimum(eps, np.minimum(x, 1 - x)))),
@@ -537,22 +431,14 @@ WRONG = {
         lambda n, d, r, q: n * r ** (d - 1 - q),
         lambda n, d, r, q: n * isoperimetry.cap_probability(1 - r, d) / r**q,
     ],
-    "open-3": [
-        lambda s: s**2 / 4,
-        lambda s: 0.5 + s / 4,
-        lambda s: 0.5 - s**2 / 4,
-        lambda s: 1.0,
-    ],
+    "open-3": [lambda s: s**2 / 4, lambda s: 0.5 + s / 4, lambda s: 0.5 - s**2 / 4, lambda s: 1.0],
     "open-4": [
         lambda s: 3 * s**2 / 8,
         lambda s: s - 2 / 3,
         lambda s: min(3 * s**2 / 8, s / 2),
         lambda s: s,
     ],
-    "open-5": [
-        isoperimetry.cap_probability(0.7, 64),
-        0.5,
-    ],
+    "open-5": [isoperimetry.cap_probability(0.7, 64), 0.5],
 }
 
 

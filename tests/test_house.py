@@ -26,7 +26,7 @@ def lines(files) -> int:
 
 
 # to be brought down: the house was drawn for 3900 and 700
-CORE, CHECK, WORDS, LONGEST = 4720, 1060, 300, 400
+CORE, CHECK, WORDS, LONGEST = 4720, 1000, 300, 400
 
 
 def test_the_package_can_be_read_in_an_evening():

@@ -14,7 +14,6 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from inspect import getgeneratorlocals, isgeneratorfunction, signature
 from numbers import Real
@@ -27,8 +26,7 @@ from scipy.stats import beta
 __all__ = ["Verdict", "exercise", "known_exercises", "verdict"]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What became of an answer: `passed`, and in `message` what is right or wrong, in words."""
 
     passed: bool
@@ -56,7 +54,7 @@ def read_words(text: str) -> dict[str, tuple[str, dict[str, tuple[str, str]]]]:
 
 
 WORDS = read_words(Path(__file__).with_name("exercises.txt").read_text("utf-8"))
-EXERCISES: dict[str, "Exercise"] = {}
+EXERCISES: dict[str, "row"] = {}
 
 
 def known_exercises() -> tuple[str, ...]:
@@ -116,8 +114,8 @@ def _numbers(page: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 # How an exercise is written ---------------------------------------------------------------------
 
 
-def row(id: str, trials: Any = ((),), **settings: Any) -> Callable[[Callable], Callable]:
-    """Register a function as what knows about the exercise `id`, whose words are there already.
+class row:
+    """Registers a function as what knows about the exercise `id`, whose words are there already.
 
     Mostly the answer, a number or a function of `trials`, has one true value.  The function takes
     what was given, the arguments and, as defaults, the page's numbers.  It returns the truth, the
@@ -130,29 +128,23 @@ def row(id: str, trials: Any = ((),), **settings: Any) -> Callable[[Callable], C
     first that does is told, a format of the function's variables at that moment.
     """
 
-    def register(source: Callable) -> Callable:
-        EXERCISES[id] = Exercise(source, *WORDS[id], trials, **settings)
-        return source
-
-    return register
-
-
-class Exercise:
-    """A row: its words, the function that knows about it, and how an answer is tried and read."""
-
     def __init__(
-        self, source, expects, lines, trials, seed=0, what="", read=lambda v: v, rel=1e-6, abs=1e-9
+        self, id, trials=((),), seed=0, what="", read=lambda value: value, rel=1e-6, abs=1e-9
     ):
-        self.source, self.expects, self.lines, self.read = source, expects, lines, read
-        self.close = lambda a, b: np.all(np.abs(a - b) <= np.maximum(rel * np.abs(b), abs))
+        self.id, (self.expects, self.lines), self.read = id, WORDS[id], read
         self.trials = list(trials(np.random.default_rng(seed)) if callable(trials) else trials)
-        self.form = form = re.match(r"a function ((\w+)\((.*?)\))", expects)
+        self.form = form = re.match(r"a function ((\w+)\((.*?)\))", self.expects)
         self.takes = len(form[3].split(", ")) if form else 0
         self.what = what or (f"{form[2]}({{shown}})" if form else "the answer")
+        self.close = lambda a, b: np.all(np.abs(a - b) <= np.maximum(rel * np.abs(b), abs))
+        self.rights = cache(self._rights)
+
+    def __call__(self, source: Callable) -> Callable:
         known = signature(source).parameters.values()
         self.names = [p.name for p in known if p.default is p.empty][1:]
         self.numbers = {p.name: p.default for p in known if p.default is not p.empty}
-        self.rights = cache(self._rights)
+        self.source, EXERCISES[self.id] = source, self
+        return source
 
     def values(self, given: Any, case: tuple, numbers: dict) -> tuple[Any, dict, dict]:
         """Truth, wrong answers by name, and further words."""
