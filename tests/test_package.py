@@ -127,8 +127,8 @@ def test_everything_public_has_a_docstring(path):
             isinstance(node, ast.FunctionDef)
             and not node.name.startswith("_")
             and node.name != "main"
-            # An exercise with a judge of its own says in the decorator what it expects.
-            and not any("judge" in ast.unparse(d) for d in node.decorator_list)
+            # The words of an exercise stand in exercises.txt, under the name in its decorator.
+            and not any(ast.unparse(d).startswith("row(") for d in node.decorator_list)
         ):
             assert ast.get_docstring(node), node.name
 
