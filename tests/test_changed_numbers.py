@@ -154,6 +154,18 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
             "n, d, delta, fits = 400, 800, 0.05, {}",
         ),
     ],
+    "11-open-directions": [
+        ("open-norms-table", "300, np.array([64, 256, 1024, 4096])", "200, np.array([32, 256])"),
+        ("open-transport", "np.linspace(0.01, 4, 80)", "np.linspace(0.1, 3, 40)"),
+        ("open-sobolev-table", "(10, 20, 50, 100)", "(8, 30)"),
+        (
+            "open-sobolev-kernel-slope",
+            "1000, np.array([50, 100, 200, 400])",
+            "500, np.array([40, 80])",
+        ),
+        ("open-poincare-table", "np.array([0.1, 0.3, 0.5]), 2", "np.array([0.2, 0.4]), 3"),
+        ("open-settled-low", "60_000, (3, 5, 8,", "6_000, (4, 6, 8,"),
+    ],
 }
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
@@ -203,6 +215,17 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "rademacher-programme",
         "rademacher-ball-dimension",
         "rademacher-contraction",
+    ],
+    "11-open-directions": [  # read off records
+        "open-error-table",
+        "open-algorithm-table",
+        "open-algorithm-exponents",
+        "open-algorithm-clean",
+        "open-algorithm-strength",
+        "open-algorithm-quick",
+        "open-architecture-table",
+        "open-architecture-size",
+        "open-architecture-methods",
     ],
 }
 

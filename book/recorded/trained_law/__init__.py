@@ -2,7 +2,7 @@
 
     python -m lawrob_utils.records trained_law --preset full          (about 10 minutes on one core)
 
-Read in order: `row` (one net), `fit` (how it is trained), the grids, `exponents` (what is read off the table).
+Read in order: `row` (one net), `fit` (how it is trained), the grids.
 
 Points are uniform on the unit sphere. Labels are y = g(x) + σs with fair signs s, and g(x) = clip(√d⟨u, x⟩, −2, 2)/4 for a random direction u
 (signal: True) or g = 0. So signal = False, σ = 1 is pure noise; signal = True, σ = 0 has none, and the law does not speak; Lip(g) = √d/4.
@@ -11,7 +11,7 @@ Around the centre n = 400, d = 160, P = 3200 each of n, d, P takes four values o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -19,10 +19,9 @@ from numpy import ndarray
 
 from lawrob_utils import _validate as check
 from lawrob_utils import data
-from lawrob_utils.bracket import Estimate
-from lawrob_utils.law import law_curve, power_law
+from lawrob_utils.law import law_curve
 from lawrob_utils.lipschitz import data_lipschitz, relu_bracket
-from lawrob_utils.records import Record, Row, generator
+from lawrob_utils.records import Record, generator
 
 SEED = 20210526
 STRENGTH = {
@@ -216,16 +215,6 @@ QUICK = {
     "strength": (1.0,),
     "steps": (300,),
 }
-
-
-def exponents(rows: Sequence[Row], of: str = "lower") -> dict[str, Estimate]:
-    """The exponents of n, d and the number of parameters in the column `of`, with 95 % intervals.
-
-    The intervals take deviations from the power law as independent noise; if the truth is curved,
-    an exponent is an average over the range of the grid. Raises ValueError as `power_law` does.
-    """
-    x = {name: [row[name] for row in rows] for name in ("n", "d", "parameters")}
-    return power_law(x, [row[of] for row in rows], level=0.95)
 
 
 RECORD = Record(
