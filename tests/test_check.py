@@ -297,6 +297,8 @@ def test_a_number_that_an_exercise_cannot_have_is_refused_by_name(numbers):
 def test_numbers_that_leave_no_answer_are_refused():
     with pytest.raises(ValueError, match="robust-5 cannot be asked with .*hits.*200"):
         check.verdict("robust-5", 1.0, hits=200)
+    with pytest.raises(ValueError, match="adversarial-3 cannot be asked with .*60.*no finite"):
+        check.verdict("adversarial-3", 1.0, percent=60)
 
 
 # Wrong answers that no hint recognises ------------------------------------------------------------------

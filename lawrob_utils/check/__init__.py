@@ -14,6 +14,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from inspect import getgeneratorlocals, isgeneratorfunction, signature
 from numbers import Real
@@ -26,7 +27,8 @@ from scipy.stats import beta
 __all__ = ["Verdict", "exercise", "known_exercises", "verdict"]
 
 
-class Verdict(NamedTuple):
+@dataclass(frozen=True)
+class Verdict:
     """What became of an answer: `passed`, and in `message` what is right or wrong, in words."""
 
     passed: bool
