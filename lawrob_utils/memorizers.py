@@ -59,21 +59,13 @@ class _Stored:
         X, step = check.matrix(X, columns=d), 4_000_000 // max(terms, 1) + 1  # blocks of 32 MB
         return np.concatenate([self._values(X[i : i + step]) for i in range(0, len(X), step)])
 
-    def _store(self, **values: object) -> None:
-        for name, value in values.items():
-            if isinstance(value, ndarray):
-                value = value.copy()
-                value.setflags(write=False)
-            object.__setattr__(self, name, value)
-
 
 @dataclass(frozen=True, eq=False)
 class McShane(_Stored):
     """f(x) = min_i (y_i + L‖x − x_i‖) (side "upper"), or max_i (y_i − L‖x − x_i‖) (side "lower").
 
-    Every L-Lipschitz function that fits the data lies between the two. The smallest L possible is
-    L* = `data_lipschitz(X, y)`, which `fit` takes for None: no function fits with less.
-    Source: McShane (1934), Whitney (1934).
+    Every L-Lipschitz function that fits the data lies between the two. No function fits with less
+    than L* = `data_lipschitz(X, y)`, which `fit` takes for None. Source: McShane, Whitney (1934).
 
     >>> f = McShane.fit(np.array([[0.0], [1.0], [3.0]]), np.array([0.0, 1.0, 5.0]))
     >>> f.L, f(np.array([[1.0], [2.0]])).tolist(), f.n_parameters
@@ -94,7 +86,7 @@ class McShane(_Stored):
 
     def __post_init__(self) -> None:
         best, L = data_lipschitz(self.X, self.y), check.positive(self.L, "L", zero_allowed=True)
-        self._store(X=check.matrix(self.X), y=check.vector(self.y), L=L, steepest=best)
+        check.store(self, X=check.matrix(self.X), y=check.vector(self.y), L=L, steepest=best)
         check.one_of(self.side, "side", ("upper", "lower"))
         if L < best.value * (1 - 1e-12):
             pair = f"{best.value:g}, the slope between the points {best.i} and {best.j}"
@@ -138,7 +130,7 @@ class Bumps(_Stored):
     def __post_init__(self) -> None:
         X, r = check.matrix(self.centres, rows_at_least=2), check.positive(self.radius, "radius")
         closest, y = min_separation(X), check.vector(self.heights, length=len(X))
-        self._store(centres=X, heights=y, radius=r, delta=closest.value)
+        check.store(self, centres=X, heights=y, radius=r, delta=closest.value)
         pair = f"X[{closest.i}] and X[{closest.j}]"
         if closest.value == 0:
             raise ValueError(f"{pair} are the same point; merge repeated points")
@@ -187,7 +179,7 @@ class Projected(_Stored):
     def __post_init__(self) -> None:
         if not isinstance(self.inner, Memorizer):
             raise ValueError(f"inner = {self.inner!r:.60} is no memorizer (see `Memorizer`)")
-        self._store(A=check.matrix(self.A, "A"), name=f"projected {self.inner.name}")
+        check.store(self, A=check.matrix(self.A, "A"), name=f"projected {self.inner.name}")
         if (off := np.abs(self.A @ self.A.T - np.eye(len(self.A))).max()) > 1e-10:
             raise ValueError(f"A: its rows are not orthonormal, A·Aᵀ is off by {off:.2g}")
 
@@ -234,7 +226,7 @@ class Baum(_Stored):
         w, b = check.vector(self.w, "w", length=len(U)), check.signs([self.b], "b")
         if (w <= 0).any():
             raise ValueError(f"w[{w.argmin()}] = {w.min():g}; half-widths above 0 are needed")
-        self._store(U=U, w=w, b=float(b[0]))
+        check.store(self, U=U, w=w, b=float(b[0]))
 
     def _values(self, X: Points) -> Labels:
         t = (X @ self.U.T - 1) / self.w
@@ -243,9 +235,9 @@ class Baum(_Stored):
     def lipschitz(self) -> Bracket:
         """The largest ‖Σ_g s_g v_g‖ over slopes s_g ∈ {−1, 0, 1}, v_g = 2u_g/w_g.
 
-        Independent u_g make every pattern occur where slabs cross; up to 12 slabs are enumerated.
-        Else from above ‖Σ s_g v_g‖² ≤ tr(D)·λ_max(D^{−1/2} V Vᵀ D^{−1/2}), true for every diagonal
-        D > 0, and from below the gradient at a point where as many slabs cross as can be arranged.
+        If the u_g are independent, every pattern occurs; for up to 12 slabs all are tried. Else
+        from above ‖Σ s_g v_g‖² ≤ tr(D)·λ_max(D^{−1/2} V Vᵀ D^{−1/2}), for every diagonal D > 0,
+        and from below the gradient at a point where as many slabs cross as can be arranged.
         """
         G, V = len(self.w), 2 * self.U / self.w[:, None]
         if G == 0:
@@ -314,7 +306,7 @@ class LeastSquares(_Stored):
 
     def __post_init__(self) -> None:
         w = check.matrix([self.w], "w")[0]
-        self._store(w=w, d=check.count(self.d, "d", at_least=w.size))
+        check.store(self, w=w, d=check.count(self.d, "d", at_least=w.size))
 
     def __call__(self, X: Points) -> Labels:
         return check.matrix(X, columns=self.d)[:, : self.w.size] @ self.w
@@ -378,7 +370,7 @@ class OneNumber(_Stored):
         steps = digits[:-n].reshape(n, d, b) @ (1 << np.arange(b)[::-1])
         centres, e = 2 * steps / (2**b - 1) - 1, np.sqrt(d) / (2**b - 1) * (1 + 1e-12)
         rho = min_separation(centres).value / 2
-        self._store(_read=(centres, 2.0 * digits[-n:] - 1, rho, float(rho - e)))
+        check.store(self, _read=(centres, 2.0 * digits[-n:] - 1, rho, float(rho - e)))
         if rho <= e:
             raise ValueError(f"bits = {b} move points by {e:.2g}; less than {rho:.2g} is needed")
 

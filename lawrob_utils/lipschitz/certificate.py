@@ -43,10 +43,6 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     >>> round(weighted_norm_bound(np.array([[3.0, 0.0], [0.0, 4.0]]), np.array([9.0, 16.0])), 9)
     5.0
     """
-    B = check.matrix(B, "B")
-    y = check.vector(y, "y", length=B.shape[0])
-    if not (y > 0).all():
-        raise ValueError(f"y[{int(y.argmin())}] = {y.min():g}; every weight must be above 0")
     root = np.sqrt(y)
     with np.errstate(over="ignore"):
         C = B / root[:, None]
@@ -54,8 +50,8 @@ def weighted_norm_bound(B: Float[ndarray, "m d"], y: Float[ndarray, "m"]) -> flo
     if largest == 0 or not np.isfinite(largest):
         return largest
     unit = 2.0 ** np.floor(np.log2(largest))  # a power of two: dividing by it is exact
-    G, trace = _gram(C / unit)
-    n, inner = len(G), sum(B.shape) - len(G)
+    G = _gram(C / unit)
+    n, trace, inner = len(G), float(np.trace(G)), sum(B.shape) - len(G)
     mu = float(np.linalg.eigvalsh(G)[-1])
     slack = n * (n + 2) * EPS * max(mu, trace / n)
     top = mu + slack_that_proves(lambda slack: (mu + slack) * np.eye(n) - G, slack)
@@ -114,9 +110,6 @@ def sdp_certificate(
     return Certificate(float(value + rounding), float(relaxation), iterations, V)
 
 
-_RANK = 12  # columns of V at the start, found by trial on random and trained nets
-
-
 def _power_method(B, tol, max_iterations):
     """Weights y (m,), iterate V (m, r), its value ‖BᵀV‖ ≤ optimum, and the number of iterations.
 
@@ -126,7 +119,7 @@ def _power_method(B, tol, max_iterations):
     iteration may come to rest below the optimum: then the eigenvectors that show it become columns.
     """
     least = np.einsum("ij,ij->i", B, B)  # y_i ≥ ‖b_i‖² for every y with diag(y) ⪰ BBᵀ
-    rank = min(_RANK, len(B))
+    rank = min(12, len(B))  # columns of V at the start, found by trial on random and trained nets
     V = unit_rows(np.random.default_rng(0).standard_normal((len(B), rank)))  # any start will do
     stepped, best = V, (np.inf, least, V)
     total, age, next_check, last, last_gap = 0.0, 0, 16, 0.0, np.inf
@@ -137,7 +130,7 @@ def _power_method(B, tol, max_iterations):
         if iteration in (next_check, max_iterations):
             y = np.maximum(norms, least)
             value = float(np.linalg.norm(BV))
-            G, _ = _gram(B / np.sqrt(y)[:, None])
+            G = _gram(B / np.sqrt(y)[:, None])
             bound = float(np.sqrt(np.linalg.eigvalsh(G)[-1] * y.sum()))
             if bound < best[0]:
                 best = bound, y, V
@@ -168,6 +161,5 @@ def _with_escape_directions(B, y, V):
 
 
 def _gram(C):
-    """The smaller of CᵀC and CCᵀ, and its trace."""
-    G = C.T @ C if C.shape[1] <= C.shape[0] else C @ C.T
-    return G, float(np.trace(G))
+    """The smaller of CᵀC and CCᵀ."""
+    return C.T @ C if C.shape[1] <= C.shape[0] else C @ C.T

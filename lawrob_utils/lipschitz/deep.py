@@ -85,7 +85,7 @@ def deep_bracket(layers: Layers, starts: Float[ndarray, "m d"], *, steps: int = 
 def _objective(theta, N1, chain, t):
     """log λ_max(N_D) − t·Σ_l log det A_l for A_l = 2I − Λ_l^{1/2}N_lΛ_l^{1/2}; slope in log Λ."""
     roots = np.split(np.exp(0.5 * theta), np.cumsum([len(W) for W in chain[:-2]]))
-    N, barrier, inverses, scaled = N1, 0.0, [], []
+    N, barrier, levels = N1, 0.0, []
     for s, W in zip(roots, chain[1:], strict=True):
         sNs = s[:, None] * N * s
         A = 2 * np.eye(len(s)) - sNs
@@ -93,17 +93,14 @@ def _objective(theta, N1, chain, t):
             barrier -= 2 * np.log(np.diag(np.linalg.cholesky(A))).sum()
         except np.linalg.LinAlgError:
             return 1e3, np.zeros_like(theta)  # outside: a wall that turns the line search back
-        inverses.append(np.linalg.inv(A))
-        scaled.append(sNs)
-        V = W / s
-        N = V @ inverses[-1] @ V.T
+        inverse, V = np.linalg.inv(A), W / s
+        levels.append((s, V, inverse, sNs))
+        N = V @ inverse @ V.T
     values, vectors = np.linalg.eigh(0.5 * (N + N.T))
     top, p = values[-1], vectors[:, -1]
     bar = np.outer(p, p) / top  # derivative by N, carried backwards through the recursion
     gradient = []
-    steps = list(zip(roots, chain[1:], inverses, scaled, strict=True))
-    for s, W, inverse, sNs in reversed(steps):
-        V = W / s
+    for s, V, inverse, sNs in reversed(levels):
         by_inverse = V.T @ bar @ V
         by_A = -inverse @ by_inverse @ inverse - t * inverse
         gradient.append(-(by_inverse * inverse).sum(axis=1) - (by_A * sNs).sum(axis=1))

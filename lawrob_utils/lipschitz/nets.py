@@ -149,9 +149,6 @@ def _range_of_t(D, b, center, radius):
     """Bounds (k,), (k,) of ⟨D_j, x⟩ on the ball, rounded outwards so that no switch is lost."""
     if center is None and radius is None:
         return np.full(len(b), -np.inf), np.full(len(b), np.inf)
-    if center is None or radius is None:
-        half = f"center = {center}, radius = {radius}"
-        raise ValueError(f"{half}; a ball needs both, the whole space neither")
     x, r = check.vector(center, "center", length=D.shape[1]), check.positive(radius, "radius")
     norms = np.linalg.norm(D, axis=1)
     slack = (D.shape[1] + 8) * EPS * (norms * (r + np.linalg.norm(x)) + np.abs(b))
