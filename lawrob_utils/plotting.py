@@ -1,9 +1,8 @@
 """One style and one palette for every figure of the book, and its few helpers.
 
-The colours differ from each other for readers with normal sight, with red, green or blue blindness,
-and in greyscale print (their lightness is spaced); a test measures this. Lines also differ by dash
-and marker, so that colour is never the only clue. Text in GREY or ORANGE is too pale to be read on
-white: it takes GREY_TEXT and ORANGE_TEXT.
+The colours differ for readers with normal sight, with red, green or blue blindness, and in
+greyscale print; a test measures this. Lines also differ by dash and marker, so that colour is never
+the only clue.
 """
 
 from __future__ import annotations
@@ -55,8 +54,7 @@ def use_style() -> None:
     mpl.rc("axes", prop_cycle=cycler(color=PALETTE) + cycler(linestyle=DASHES))
     mpl.rc("axes.spines", top=False, right=False)
     mpl.rc("font", family="DejaVu Sans", size=10)
-    for group in ("text", "xtick", "ytick"):
-        mpl.rc(group, color=INK)
+    mpl.rc(("text", "xtick", "ytick"), color=INK)
     mpl.rc("legend", frameon=False)
     mpl.rc("lines", linewidth=1.8, markersize=5)
     mpl.rc("image", cmap="gray")
@@ -70,8 +68,8 @@ def ticks(
 ) -> None:
     """Ticks at the given values of x and y and nowhere else, written as plain numbers.
 
-    Powers of ten from 10⁴ on, and below 10⁻³, are written as such; a mapping such as
-    {0.25: "¼", 1: "1"} gives its own texts. Set the scale of the axes before.
+    Powers of ten from 10⁴ on, and below 10⁻³, are written as such; a mapping {0.25: "¼"} gives its
+    own texts. Set the scale of the axes before.
 
     Raises ValueError if the values are no finite numbers.
 
@@ -104,18 +102,16 @@ def end_label(
     dy: float = 0.0,
     **style: Any,
 ) -> Annotation:
-    """Write `text` beside a point of a line, its last one, in the line's colour: a direct label.
+    """Write `text` in the line's colour beside a point of it, by default the last.
 
-    Parameters: line from `ax.plot`, `ax.axhline` or `ax.errorbar`; at, the number of the point
-    (0 the first, -1 the last) among those that are finite; dx and dy the shift of the text, in
-    points of 1/72 inch: it stands to the left of its point where dx < 0; style goes to
-    `Axes.annotate`.
+    Parameters: line from `ax.plot`, `ax.axhline` or `ax.errorbar`; at, the index of the point among
+    those that are finite; dx, dy the shift of the text in points of 1/72 inch, to the left of the
+    point where dx < 0; style for `Axes.annotate`.
 
     Raises ValueError if the line is on no Axes or has no such point.
     """
     line = line[0] if isinstance(line, ErrorbarContainer) else line
-    axes = line.axes if isinstance(line, Line2D) else None
-    if not isinstance(axes, Axes):
+    if not isinstance(line, Line2D) or not isinstance(line.axes, Axes):
         raise ValueError(f"line = {line!r} is on no Axes; draw it with ax.plot first")
     points = np.asarray(line.get_xydata(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
@@ -123,17 +119,13 @@ def end_label(
         raise ValueError(f"line has {len(points)} points; there is no point {at} to label")
     colour: Any = line.get_color()
     colour = {GREY: GREY_TEXT, ORANGE: ORANGE_TEXT}.get(to_hex(colour), colour)
+    place = {"xycoords": line.get_transform(), "xytext": (dx, dy), "textcoords": "offset points"}
     look = {"color": colour, "va": "center", "ha": "right" if dx < 0 else "left"}
-    place = {"xycoords": line.get_transform(), "annotation_clip": False}
-    shift = {"xytext": (dx, dy), "textcoords": "offset points"}
-    return axes.annotate(text, points[at], **{**place, **shift, **look, **style})
+    return line.axes.annotate(text, points[at], annotation_clip=False, **place, **look | style)
 
 
 def show(name: str) -> None:
-    """`plt.show()` that also keeps the figure as NAME.svg if a folder was asked for.
-
-    The folder is the environment variable LAWROB_FIGURES; without it nothing is written. The bytes
-    are the same in every run. The name is that of the cell's figure in the book.
+    """`plt.show()` that also writes NAME.svg, always the same bytes, to $LAWROB_FIGURES if set.
 
     Raises ValueError if name is not made of letters, digits and hyphens.
     """
@@ -147,33 +139,24 @@ def show(name: str) -> None:
 
 def lip_against_P(
     ax: Axes, n: int, d: int, floor: float, *, xlim: tuple[float, float], ylim: tuple[float, float]
-) -> tuple[Line2D, Line2D]:
+) -> None:
     """The frame of the book's main picture: Lipschitz constant against P, for n points in R^d.
 
-    Both axes are logarithmic. Draws the scale of the law, √(nd/P), over xlim; the floor, a dashed
-    line below which no perfect fit gets, for instance `data_lipschitz(X, y).value`; and dotted
-    guides at P = n and P = nd. What fits the data is drawn into it.
+    Both axes are logarithmic, with limits xlim and ylim. Draws √(nd/P), the scale of the law; the
+    floor, a dashed line below which no perfect fit gets; and dotted guides at P = n and P = nd.
 
-    Parameters: n, d ≥ 1; floor > 0; xlim, ylim the limits of the axes, positive and increasing.
-    Returns the lines of the law and of the floor. Raises ValueError on arguments out of range.
-
-    >>> ax = plt.figure().add_subplot()
-    >>> law, _ = lip_against_P(ax, 100, 400, 1.5, xlim=(10, 1e6), ylim=(0.1, 1e3))
-    >>> law.get_ydata()[[0, -1]].round(6).tolist()
-    [63.245553, 0.2]
-    >>> plt.close()
+    Raises ValueError if n or d < 1, floor ≤ 0, or limits are not positive and increasing.
     """
     n, d, floor = check.count(n, "n"), check.count(d, "d"), check.positive(floor, "floor")
     for name, (low, high) in (("xlim", xlim), ("ylim", ylim)):
         if not 0 < low < high:
             raise ValueError(f"{name} = {(low, high)}; two positive numbers, in order, are needed")
     P = np.geomspace(*xlim, 300)
-    (law,) = ax.plot(P, law_curve(n, d, P), color=INK, ls="-")
-    line = ax.axhline(floor, color=GREY, lw=1.2, ls=(0, (5, 3)))
+    ax.plot(P, law_curve(n, d, P), color=INK, ls="-")
+    ax.axhline(floor, color=GREY, lw=1.2, ls=(0, (5, 3)))
     for place, name in ((n, "$n$"), (n * d, "$nd$")):
         guide = ax.axvline(place, color=GREY, lw=1, ls=":")
         end_label(guide, name, dx=0, dy=2, ha="center", va="baseline", color=INK)
     ax.set(xscale="log", yscale="log", xlim=xlim, ylim=ylim)
     ax.set(xlabel="parameters $P$", ylabel=r"Lipschitz constant$\,/\,\varepsilon$")
     ax.minorticks_off()
-    return law, line

@@ -178,9 +178,10 @@ def test_a_name_that_is_no_file_name_is_refused(bad):
 
 def test_frame_of_the_main_picture_has_the_law_the_floor_and_guides_where_they_belong():
     figure, axes = plt.subplots()
-    law, floor = plotting.lip_against_P(axes, 200, 1000, 1.5, xlim=(5, 1e6), ylim=(0.1, 1e3))
+    plotting.lip_against_P(axes, 200, 1000, 1.5, xlim=(5, 1e6), ylim=(0.1, 1e3))
+    law, floor, *guides = axes.lines
     P, height = law.get_data()
-    guides = [line.get_xdata()[0] for line in axes.lines if line not in (law, floor)]
+    guides = [line.get_xdata()[0] for line in guides]
     plt.close(figure)
     assert np.allclose(height * np.sqrt(P), np.sqrt(200 * 1000)) and (P[0], P[-1]) == pytest.approx(
         (5, 1e6)
