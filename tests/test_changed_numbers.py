@@ -16,12 +16,13 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
     "01-adversarial-examples": [
         (
             "adversarial-digits",
-            "n, hidden, epochs = 1000, (128, 128), 40",
-            "n, hidden, epochs = 900, (16, 16), 20",
+            "n, hidden, epochs = 1000, (128, 128), 40\nshares = (0, 0.25, 0.5, 0.75, 1)",
+            "n, hidden, epochs = 600, (16, 16), 20\nshares = (0, 0.5, 1)",
         ),
     ],
     "02-memorization": [
         ("memorization-digits", "n, E = 200, 8 ", "n, E = 120, 3 "),
+        ("memorization-perfect", "steps=1000", "steps=300"),
         ("memorization-least-squares", "m, sigma = 400, 0.5", "m, sigma = 200, 0.4"),
         ("memorization-control", "(50, 200, 800, 3200), 50, []", "(60, 240), 60, []"),
         ("memorization-control-noise", "n, d, sigmas = 200, 800,", "n, d, sigmas = 100, 300,"),
@@ -47,6 +48,9 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-hetero", "2000, 400, 100", "1000, 200, 50"),
         ("law-bumps", "500, 2000, 4", "300, 900, 3"),
         ("law-trained", "400, 200, 2", "150, 80, 2"),
+        ("law-trained", "(16, 32, 64, 128), (0.005, 0.02, 0.1)", "(8, 16, 24), (0.01, 0.1)"),
+        ("law-trained", "steps=1500", "steps=300"),
+        ("law-main-families", "steps=600", "steps=200"),
         ("law-main-fit", "200, 1000", "100, 400"),
         ("law-clusters", "1000, 20, 4", "600, 10, 3"),
         ("law-centred", "300, 60, 10, 200", "200, 50, 8, 100"),
@@ -167,6 +171,13 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("open-settled-low", "60_000, (3, 5, 8,", "6_000, (4, 6, 8,"),
     ],
 }
+LEFT_OUT = {  # slow cells in which nothing is changed and on which no other depends
+    "adversarial-mnist-again",
+    "adversarial-mnist-fig",
+    "interpretation-live",
+    "interpretation-e5-images-table",
+    "interpretation-e5-images-fig",
+}
 SAME = {  # cells after the first change that print the same, as what changed is not in them
     "00-preface": [],
     "01-adversarial-examples": [
@@ -190,7 +201,6 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-dimensions",
         "interpretation-scale-of-neighbours",
         "interpretation-effective-table",
-        "interpretation-live",
         "interpretation-spreads-table",
         "interpretation-tails-needed",
         "interpretation-noise",
@@ -201,7 +211,6 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "interpretation-e5-more-bits",
         "interpretation-e5-trust-table",
         "interpretation-e5-small-table",
-        "interpretation-e5-images-table",
         "interpretation-e5-front",
         "interpretation-e5-flips-table",
         "interpretation-e5-flips-line",
@@ -236,8 +245,8 @@ def printed(cell):
 
 def depends(cell):
     """Whether the cell says something of the chapter's numbers: exercises have their own."""
-    tags = cell.metadata.get("tags", [])
-    return cell.cell_type == "code" and not {"hole", "solution"}.intersection(tags)
+    ours = not {"hole", "solution"}.intersection(cell.metadata.get("tags", []))
+    return cell.cell_type == "code" and ours and cell.id not in LEFT_OUT
 
 
 @pytest.mark.parametrize("chapter", CHANGED)
@@ -245,6 +254,7 @@ def test_a_chapter_with_other_numbers_prints_other_results_and_no_traceback(chap
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path.rstrip(os.pathsep))
     record = nbformat.read(ROOT / f"notebooks/{chapter}.ipynb", as_version=4)
+    record.cells = [cell for cell in record.cells if depends(cell)]
     copy = nbformat.from_dict(record)
     cells = {cell.id: cell for cell in copy.cells}
     for cell, old, new in CHANGED[chapter]:
@@ -263,6 +273,6 @@ def test_a_chapter_with_other_numbers_prints_other_results_and_no_traceback(chap
     kept = [
         now.id
         for now, before in zip(copy.cells[first:], record.cells[first:], strict=True)
-        if depends(now) and printed(before) and printed(now) == printed(before)
+        if printed(before) and printed(now) == printed(before)
     ]
     assert kept == SAME[chapter], "these cells print what they printed before"

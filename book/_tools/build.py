@@ -8,7 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from runs import ROOT, Run, cache_dir, digest_files, is_stale, mnist_at_hand, notebooks, sources
+from runs import (
+    ROOT,
+    Run,
+    cache_dir,
+    digest_files,
+    is_stale,
+    mnist_at_hand,
+    notebooks,
+    quick,
+    sources,
+)
 
 
 def main(root: Path = ROOT) -> int:
@@ -47,7 +57,7 @@ def main(root: Path = ROOT) -> int:
         "--keep-going",
         "-q",
     ]
-    code = subprocess.run(command, cwd=root).returncode
+    code = subprocess.run(command, cwd=root, env=quick()).returncode
     if code == 0:
         stamp.write_text(inputs_digest(root, cache))
         print(f"==> open {site.relative_to(root)}   ({time.monotonic() - started:.0f} s)")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runs import ROOT, notebooks
+from runs import ROOT, notebooks, quick
 
 
 def run(
@@ -25,6 +25,7 @@ def run(
         python,
         "-m",
         "pytest",
+        *("-p", "xdist", "-p", "xdist.looponfail", "-p", "nbval.plugin"),
         "--nbval",
         "--nbval-current-env",
         "-p",
@@ -38,7 +39,9 @@ def run(
         *([] if verbose else ["--no-summary"]),
         *map(str, chosen),
     ]
-    return subprocess.run(command, cwd=root, env={**os.environ, **(env or {})}).returncode
+    few_plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # the others take seconds to load
+    env = quick({**os.environ, **few_plugins, **(env or {})})
+    return subprocess.run(command, cwd=root, env=env).returncode
 
 
 if __name__ == "__main__":

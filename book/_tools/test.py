@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from run_notebooks import run
-from runs import ROOT, Run, cache_dir, mnist_at_hand, notebooks
+from runs import ROOT, Run, cache_dir, mnist_at_hand, notebooks, quick
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist"]
 UNIT_TESTS = [*PYTEST, "loadfile", "tests", "lawrob_utils", "--doctest-modules"]
@@ -41,7 +41,7 @@ def main() -> int:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**os.environ, **env},
+            env=quick({**os.environ, **env}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

@@ -237,28 +237,47 @@ LIGHTEN = """() => {
     }
 }"""
 
-# Text gets its colour and its ground from the classes around it: of each kind one is kept, for the
-# measuring of contrasts, and of each kind of link one with the text that it stands in.
-ONE_OF_EACH_COLOUR = """() => {
-    const known = new Set(), kept = new Set(), kinds = new Map();
+# Text gets its colour and its ground from the style sheets and the classes around it: of each kind one
+# is kept, for the measuring of contrasts, and of each kind of link one with the text that it stands in.
+# What a page before it has shown is known (the window's storage remembers it): answers how many are new.
+ONE_OF_EACH_COLOUR = r"""() => {
+    const kinds = JSON.parse(sessionStorage.kinds || '{}'), known = new Set(JSON.parse(sessionStorage.known || '[]'));
+    const kept = new Set(), found = new Map(), before = known.size;
+    const number = (text) => kinds[text] ??= Object.keys(kinds).length;
+    const sheets = new Set([...document.styleSheets].filter((sheet) => !sheet.ownerNode.id.startsWith('MJX'))
+        .map((sheet) => sheet.href || sheet.ownerNode.textContent));
+    const root = number([...sheets].sort().join());
     const kind = (box) => {
-        if (!kinds.has(box)) {
+        if (!box) return root;
+        if (box.tagName === 'SECTION' && !box.className) return kind(box.parentElement);
+        if (!found.has(box)) {
             const striped = box.tagName === 'TR' ? [...box.parentElement.children].indexOf(box) % 2 : '';
-            const own = `${box.tagName}.${box.className}${striped}${box.getAttribute('style') || ''}`;
-            kinds.set(box, `${box.parentElement ? kind(box.parentElement) : ''}/${own}`);
+            const classes = (box.getAttribute('class') || '').replace(/tag_claim\S*/g, '');
+            const style = (box.getAttribute('style') || '').match(/(color|background|opacity|font)[^;]*/g) || '';
+            const own = `${box.tagName}.${classes}${striped}${style}`;
+            found.set(box, number(`${kind(box.parentElement)}/${own}`));
         }
-        return kinds.get(box);
+        return found.get(box);
     };
     const isNew = (box) => !known.has(kind(box)) && known.add(kind(box));
+    document.querySelectorAll('mjx-assistive-mml > math').forEach((math) => math.replaceChildren());
     for (const link of document.querySelectorAll('p a, li a')) if (isNew(link)) kept.add(link).add(link.parentElement);
     for (const box of document.querySelectorAll('body *:not(script, style, svg *)')) {
         const texts = [...box.childNodes].filter((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
         if (texts.length && !kept.has(box) && !isNew(box)) texts.forEach((text) => text.remove());
     }
+    document.querySelectorAll('pre span:empty').forEach((word) => word.remove());
+    Object.assign(sessionStorage, {kinds: JSON.stringify(kinds), known: JSON.stringify([...known])});
+    return known.size - before;
 }"""
 
 
 PACKED = ("text/", "javascript", "json", "svg", "xml")
+
+
+@functools.cache
+def packed(body: bytes) -> int:
+    return len(gzip.compress(body, 9, mtime=0))
 
 
 class Window:
@@ -314,11 +333,8 @@ class Window:
         for answer in self.answers:
             if not answer.url.startswith("data:") and answer.status == 200:
                 body, kind = answer.body(), answer.headers.get("content-type", "")
-                found[answer.url] = (
-                    len(gzip.compress(body, 9, mtime=0))
-                    if any(word in kind for word in PACKED)
-                    else len(body)
-                )
+                text = any(word in kind for word in PACKED)
+                found[answer.url] = packed(body) if text else len(body)
         return found
 
     def settle(self):
@@ -366,25 +382,30 @@ def look(new_window):
     def facts(page):
         if not page:
             missing("the book has no such page yet")
+        # From narrow to wide, as each change of the width lays out tens of thousands of glyphs again.
+        window().tab.goto("about:blank")
+        window().tab.set_viewport_size({"width": 390, "height": 900})
         tab = window().visit(page)
-        seen = {"weights": window().weights() if page in chapters() else {}}
+        seen = {"weights": window().weights() if page in chapters() else {}, "axe": {}}
         tab.evaluate(OPEN)
         window().settle()
+        seen["phone"] = tab.evaluate(FACTS)
+        window().show()
         seen["desk"] = tab.evaluate(FACTS)
         tab.emulate_media(media="print")
         seen["paper"] = tab.evaluate(PAPER)
         tab.emulate_media(media="screen")
-        window().show(width=390)
-        seen["phone"] = tab.evaluate(FACTS)
         tab.evaluate(LIGHTEN)
-        seen["axe"] = {"phone": run_axe(tab, STRUCTURE)} if page in one_of_each_kind() else {}
-        window().show()
+        if page in one_of_each_kind():
+            window().show(width=390)
+            seen["axe"]["phone"] = run_axe(tab, STRUCTURE)
+            window().show()
         seen["axe"]["light"] = run_axe(tab, STRUCTURE)
-        tab.evaluate(ONE_OF_EACH_COLOUR)
-        seen["axe"]["light"] += run_axe(tab, COLOURS)
+        colours = tab.evaluate(ONE_OF_EACH_COLOUR)
+        seen["axe"]["light"] += run_axe(tab, COLOURS) if colours else []
         window().show(scheme="dark")
         seen["dark"] = tab.evaluate(FACTS)
-        seen["axe"]["dark"] = run_axe(tab, COLOURS)
+        seen["axe"]["dark"] = run_axe(tab, COLOURS) if colours else []
         window().show()
         return seen | {"foreign": list(window().foreign), "errors": list(window().errors)}
 

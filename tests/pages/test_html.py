@@ -1,6 +1,7 @@
 """The built pages as files: links lead somewhere, pictures are described, headings and ids are in order."""
 
 import re
+from collections import Counter
 from datetime import date
 from html.parser import HTMLParser
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -127,8 +128,7 @@ def test_page_has_one_title_and_no_heading_level_is_left_out(page, pages):
 
 
 def test_no_id_occurs_twice(page, pages):
-    ids = pages[page].ids
-    assert {name for name in ids if ids.count(name) > 1} == set()
+    assert [name for name, times in Counter(pages[page].ids).items() if times > 1] == []
 
 
 def test_no_mark_up_is_left_in_the_text(content_page, pages):
