@@ -119,9 +119,12 @@ def end_label(
         raise ValueError(f"line has {len(points)} points; there is no point {at} to label")
     colour: Any = line.get_color()
     colour = {GREY: GREY_TEXT, ORANGE: ORANGE_TEXT}.get(to_hex(colour), colour)
-    place = {"xycoords": line.get_transform(), "xytext": (dx, dy), "textcoords": "offset points"}
-    look = {"color": colour, "va": "center", "ha": "right" if dx < 0 else "left"}
-    return line.axes.annotate(text, points[at], annotation_clip=False, **place, **look | style)
+    style = {"color": colour, "va": "center", "ha": "right" if dx < 0 else "left", **style}
+    shift: dict[str, Any] = {"xytext": (dx, dy), "textcoords": "offset points"}
+    place = line.get_transform()
+    return line.axes.annotate(
+        text, points[at], xycoords=place, annotation_clip=False, **shift, **style
+    )
 
 
 def show(name: str) -> None:
