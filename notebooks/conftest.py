@@ -1,7 +1,9 @@
-"""Bridge from nbval to jupyter-cache: the run that tests a notebook is the run whose outputs the pages show.
+"""Bridge from nbval to jupyter-cache: the run that tests a notebook is the run whose outputs the
+pages show.
 
-Each notebook is stored when its last cell has finished, so an interruption loses only the notebook that was under way. A notebook whose
-numbers differ from the record is stored too, with the names of the cells (the test fails, the page says so); one that raised is not.
+Each notebook is stored when its last cell has finished, so an interruption loses only the notebook
+that was under way. A notebook whose numbers differ from the record is stored too, with the names of
+the cells (the test fails, the page says so); one that raised is not.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-# One thread for each kernel: two run side by side, and tiny matrices gain nothing from a second. Set before numpy loads.
+# One thread for each kernel: two run side by side, and tiny matrices gain nothing from a second.
+# Set before numpy loads.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.pop("MPLBACKEND", None)  # a backend set for scripts would swallow the figures

@@ -1,4 +1,5 @@
-"""The record of chapter 7: what is stored is what the stored nets give, and running a row again gives it again."""
+"""The record of chapter 7: what is stored is what the stored nets give, and running a row again
+gives it again."""
 
 import itertools
 import math
@@ -136,7 +137,8 @@ def test_bracket_of_a_net_with_a_linear_neuron_contains_the_steepest_of_all_sign
 
 
 def test_annealing_reaches_the_ground_state_of_one_neuron_up_to_some_percent():
-    """Σ(y−ȳ)|⟨q,x⟩|/√(nd) is at most about √(1/π)·√2·0.7632 = 0.609 (the Sherrington–Kirkpatrick model), a little more for finite d."""
+    """Σ(y−ȳ)|⟨q,x⟩|/√(nd) is at most about √(1/π)·√2·0.7632 = 0.609 (the Sherrington–Kirkpatrick
+    model), a little more for finite d."""
     rng = np.random.default_rng(4)
     X, y = data.sphere(3000, 150, rng), data.random_signs(3000, rng)
     net = improve_signs(anneal_signs(X, y, 1, rng=rng, skip=False), X, y)

@@ -546,13 +546,15 @@ def appendix_rows(record):
             f"{min(s['seconds'] for s in r['solvers']) / r['seconds']:.0f}×" if solvers else ""
         )
         yield (
-            f"| {r['d']}, {r['k']} | {r['certificate']:.4f} | {1e3 * r['seconds']:.2g} ms | {r['gap']:.0e} "
+            f"| {r['d']}, {r['k']} | {r['certificate']:.4f} | {1e3 * r['seconds']:.2g} ms | "
+            f"{r['gap']:.0e} "
             f"| {r['spectral']:.2f} | {r['path_norm']:.2f} | {'; '.join(solvers)} | {fastest} |"
         )
     for r in record["trained"]:
         context = [r[f"{name}/certificate"] for name in ("spectral", "at_data", "sphere_sample")]
         yield (
-            f"| {r['d']}, {r['n']}, {r['k']} | {r['lower']:.2f} – {r['upper']:.2f} | {r['ratio']:.3f} | {1e3 * r['certificate_s']:.2g} ms | "
+            f"| {r['d']}, {r['n']}, {r['k']} | {r['lower']:.2f} – {r['upper']:.2f} | "
+            f"{r['ratio']:.3f} | {1e3 * r['certificate_s']:.2g} ms | "
             + " | ".join(f"{value:.2f}" for value in context)
             + " |"
         )
@@ -563,7 +565,8 @@ def appendix_rows(record):
         ]
         yield f"| {r['d']}, {r['k']} | {sides[0]} | {sides[1]} |"
     for r in record["deep"]:
-        yield f"| {'-'.join(map(str, r['widths']))} | {r['product']:.2f} | {r['bound']:.3f} | {r['lower']:.3f} | {r['seconds']:.2f} s |"
+        widths, three = "-".join(map(str, r["widths"])), f"{r['bound']:.3f} | {r['lower']:.3f}"
+        yield f"| {widths} | {r['product']:.2f} | {three} | {r['seconds']:.2f} s |"
 
 
 def test_tables_of_the_appendix_are_those_of_the_recorded_run():

@@ -1,4 +1,5 @@
-"""The claim ledger is in step with the book, its checker finds every kind of disagreement, and its pages link both ways."""
+"""The claim ledger is in step with the book, its checker finds every kind of disagreement, and its
+pages link both ways."""
 
 import contextlib
 import io
@@ -82,13 +83,16 @@ def write_book(root, claims, cells):
     files = {
         "book/claims.yml": yaml.safe_dump(claims),
         "book/claims.md": "# Claims\n\n:::{claim-ledger}\n:::\n",
-        "book/references.bib": "@book{euclid,\n author={Euclid},\n title={Elements},\n year={1883},\n publisher={Teubner}\n}\n",
+        "book/references.bib": "@book{euclid,\n author={Euclid},\n title={Elements},\n "
+        "year={1883},\n publisher={Teubner}\n}\n",
         "notebooks/01-squares.ipynb": json.dumps(notebook),
         "tests/test_squares.py": "def test_squares_are_not_negative():\n    pass\n",
-        "index.md": "# Book\n\n```{toctree}\nnotebooks/01-squares\nbook/claims\n```\n\n```{bibliography}\n```\n",
+        "index.md": "# Book\n\n```{toctree}\nnotebooks/01-squares\nbook/claims\n```\n\n"
+        "```{bibliography}\n```\n",
         "conf.py": f"""import sys
 sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
-extensions = ["myst_nb", "sphinx_proof", "sphinx_exercise", "sphinx_togglebutton", "sphinxcontrib.bibtex", "claims", "exercises"]
+extensions = ["myst_nb", "sphinx_proof", "sphinx_exercise", "sphinx_togglebutton",
+              "sphinxcontrib.bibtex", "claims", "exercises"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 bibtex_bibfiles = ["book/references.bib"]
 nb_execution_mode = "off"
@@ -110,14 +114,15 @@ def cells():
 
 
 def build(root, builder="html", *options):
-    """Sphinx's exit code and what it complains of, warnings as errors; in this process, which has imported it once."""
+    """Sphinx's exit code and what it complains of, warnings as errors; in this process, which has
+    imported it once."""
     target = root / "_build" / builder
     with contextlib.redirect_stderr(io.StringIO()) as said:
         code = sphinx_build(["-n", "-W", "-q", "-b", builder, *options, str(root), str(target)])
     return SimpleNamespace(returncode=code, stderr=said.getvalue())
 
 
-# The real ledger ------------------------------------------------------------------------------------------
+# The real ledger ----------------------------------------------------------------------------------
 
 
 def test_ledger_chapters_bibliography_and_tests_are_in_step():
@@ -130,7 +135,7 @@ def test_ledger_has_the_claims_of_the_first_three_chapters():
     )
 
 
-# Its checker, on ledgers broken on purpose ----------------------------------------------------------------
+# Its checker, on ledgers broken on purpose --------------------------------------------------------
 
 
 def test_nothing_is_found_in_a_ledger_without_fault(tmp_path):
@@ -240,7 +245,7 @@ def test_a_value_is_shown_only_by_its_own_digits(value, text, expected):
     assert shows(value, text) is expected
 
 
-# Its pages ------------------------------------------------------------------------------------------------
+# Its pages ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

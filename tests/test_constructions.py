@@ -1,7 +1,8 @@
 """Every memorizer of the book: fits, counts, and has the Lipschitz constant it says.
 
-Oracles: slopes searched for from outside (pairs of points, finite differences, ascent), that know nothing of the
-construction; sums over all sign patterns; chi-square laws; the digits of a number read as a string.
+Oracles: slopes searched for from outside (pairs of points, finite differences, ascent), that know
+nothing of the construction; sums over all sign patterns; chi-square laws; the digits of a number
+read as a string.
 """
 
 import json
@@ -62,7 +63,8 @@ makers = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
 
 def searched_slope(f, X, rng, steps=60):
-    """The largest slope of f that a search from outside finds: pairs near the data and ascent on finite differences."""
+    """The largest slope of f that a search from outside finds: pairs near the data and ascent on
+    finite differences."""
     d, h = X.shape[1], 1e-7
     Z = np.concatenate(
         [np.repeat(X, 4, axis=0), X.mean(axis=0, keepdims=True), (X[:1] + X[1:]) / 2]
@@ -201,7 +203,8 @@ def test_partial_bumps_move_what_they_do_not_fit_out_of_the_way(spread_out):
 
 
 def test_dropping_the_closer_of_the_two_closest_gives_the_set_found_by_hand(spread_out):
-    # 0 and 0.1 are closest: 0.1 goes, it is the one nearer to another point (0.3); then 0.3 (0 and 1 are 0.3, 0.7 away)
+    # 0 and 0.1 are closest: 0.1 goes, it is the one nearer to another point (0.3); then 0.3 (0 and
+    # 1 are 0.3, 0.7 away)
     X = np.array([[0.0], [0.1], [0.3], [1.0], [3.0]])
     assert spread_out(X, 4).tolist() == [0, 2, 3, 4]
     assert spread_out(X, 3).tolist() == [0, 3, 4]

@@ -1,4 +1,5 @@
-"""The convnets of Madry et al. and fast adversarial training: counts, the function computed, what training does, bad input."""
+"""The convnets of Madry et al. and fast adversarial training: counts, the function computed, what
+training does, bad input."""
 
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def test_radius_zero_is_plain_training_and_learns_digits():
     assert net.history[-1, 1] > net.history[0, 1]
 
 
-def test_fast_training_keeps_more_accuracy_under_a_full_attack_than_plain_training_and_does_not_only_learn_its_own_step():
+def test_fast_training_keeps_more_accuracy_under_a_full_attack_than_plain_training():
     X, y, X_new, y_new = digits()
     X_new, y_new = X_new.astype(np.float32)[:300], y_new[:300]
     settings = {"epochs": 10, "batch_size": 32, "precision": "float32"}
@@ -183,7 +184,7 @@ def test_a_net_refuses_weights_that_do_not_fit():
         random_net(1, 8, rng).weights[0][0] = 0
 
 
-# ------------------------------------------------------------------------------------------------ the recorded experiment
+# -------------------------------------------------------------------------- the recorded experiment
 
 
 def test_standing_images_are_those_that_no_found_point_fools():

@@ -1,4 +1,5 @@
-"""Oracles: moments known in closed form, the official checksums, a local web server that misbehaves."""
+"""Oracles: moments known in closed form, the official checksums, a local web server that
+misbehaves."""
 
 import gzip
 import hashlib
@@ -181,7 +182,8 @@ def test_files_in_own_folder_are_checked_too(tmp_path, monkeypatch):
         data.mnist()
 
 
-# A stand-in for MNIST: four small files with checksums of their own, served by a web server on this machine.
+# A stand-in for MNIST: four small files with checksums of their own, served by a web server on this
+# machine.
 
 
 @pytest.fixture
@@ -331,7 +333,9 @@ def test_importing_the_light_modules_loads_no_torch():
     import sys
 
     code = (
-        "import sys, lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, "
-        "lawrob_utils.law, lawrob_utils.plotting; assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
+        "import sys, lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, "
+        "lawrob_utils.memorizers, "
+        "lawrob_utils.law, lawrob_utils.plotting; assert 'torch' not in sys.modules and 'sklearn' "
+        "not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

@@ -52,7 +52,7 @@ def test_neighbour_estimators_and_participation_ratio_equal_scikit_dimension(ora
             )
 
 
-def test_gaussian_with_known_spectrum_has_the_ranks_of_its_spectrum_and_the_errors_are_those_of_repetition():
+def test_gaussian_has_the_ranks_of_its_spectrum_and_the_errors_are_those_of_repetition():
     rng, spectrum = np.random.default_rng(0), np.array([2.0, 1.0, 0.5, 0.25, 0.25])
     truth = {
         dim.stable_rank: spectrum.sum() / 2,
@@ -103,9 +103,8 @@ def test_neighbour_distances_equal_those_of_a_tree_even_far_from_the_origin(shif
 def test_two_nn_and_levina_bickel_find_the_dimension_of_their_own_model_and_its_error():
     rng, m = np.random.default_rng(4), 7.5
     twos, bickels = [], []
-    for _ in range(
-        100
-    ):  # (volumes of balls around a point that reach the neighbours) are the times of a Poisson process
+    # (volumes of balls around a point that reach the neighbours) are the times of a Poisson process
+    for _ in range(100):
         T = np.cumsum(rng.exponential(size=(500, 10)), axis=1) ** (1 / m)
         twos.append(dim.two_nn(T)), bickels.append(dim.levina_bickel(T))
     for found, tolerance in ((twos, 0.02), (bickels, 0.005)):
@@ -135,7 +134,7 @@ def test_a_gaussian_of_full_dimension_looks_low_dimensional_to_its_neighbours():
     assert dim.two_nn(T).value < 40 and dim.levina_bickel(T).value < 40
 
 
-# K and the quotient ----------------------------------------------------------------------------------
+# K and the quotient -------------------------------------------------------------------------------
 
 
 def coordinate(j):

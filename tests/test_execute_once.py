@@ -1,6 +1,8 @@
-"""The run that tests a notebook is the run the page shows; nothing runs twice, and nothing stale is shown.
+"""The run that tests a notebook is the run the page shows; nothing runs twice, and nothing stale is
+shown.
 
-A book in miniature (two notebooks, a one-line helper package) goes through the real tools: `build.py`, `refresh.py`, the notebooks' conftest and
+A book in miniature (two notebooks, a one-line helper package) goes through the real tools:
+`build.py`, `refresh.py`, the notebooks' conftest and
 the Sphinx extension `executed`.
 """
 
@@ -65,12 +67,14 @@ def recorded_book(tmp_path_factory):
     (root / "torch.py").write_text("")  # stands in for the real one
     (root / "t10k-labels-idx1-ubyte.gz").write_text("")
     (root / "lawrob_utils/data.py").write_text(
-        "def mnist_available():\n    return False\n\n\ndef fetch_mnist():\n    raise OSError('no network')\n"
+        "def mnist_available():\n    return False\n\n\ndef fetch_mnist():\n    raise OSError('no "
+        "network')\n"
     )
     (root / "requirements.lock").write_text("numpy==0\n")
     (root / "_config.yml").write_text(CONFIG)
     (root / "_toc.yml").write_text(
-        "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/one\n- file: notebooks/two\n"
+        "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/one\n- file: "
+        "notebooks/two\n"
     )
     (root / "book/index.md").write_text("# Miniature\n")
     helper = "import sys; sys.path.insert(0, '..')\nimport lawrob_utils\n"
@@ -148,7 +152,8 @@ print(runs.needs_torch(runs.ROOT / "notebooks/never-run.ipynb", runs.cache_dir()
 
 def stale(root: Path) -> int:
     """How many notebooks the build would run."""
-    code = "from runs import *; cache = cache_dir(); print(sum(is_stale(nb, cache) for nb in notebooks()))"
+    code = "from runs import *; cache = cache_dir(); "
+    code += "print(sum(is_stale(nb, cache) for nb in notebooks()))"
     return int(python(root, code))
 
 

@@ -36,7 +36,8 @@ def tagged(chapter, tag, kind):
 
 
 def ids_in(cell, kind):
-    """The exercises that a cell belongs to: labels in a statement, calls of check.exercise in code."""
+    """The exercises that a cell belongs to: labels in a statement, calls of check.exercise in
+    code."""
     pattern = (
         r"^:label: ex-(\S+)" if kind == "markdown" else r"check\.exercise\(\s*[\"']([^\"']+)[\"']"
     )
@@ -121,7 +122,7 @@ def test_every_checker_has_its_exercise_and_every_exercise_its_checker():
     assert sorted(id for _, id in EXERCISES) == list(known_exercises())
 
 
-# Student copies -------------------------------------------------------------------------------------------
+# Student copies -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -151,7 +152,7 @@ def test_no_chapters_is_said_in_words(tmp_path):
         write_student_copies(tmp_path, tmp_path / "copies")
 
 
-# The page -------------------------------------------------------------------------------------------------
+# The page -----------------------------------------------------------------------------------------
 
 PAGE = [
     markdown(

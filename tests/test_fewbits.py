@@ -33,7 +33,8 @@ def _net(seed, k=4, d=5, activation="abs"):
 
 
 def best_step(bits):
-    """The step of the uniform quantiser of a standard normal number with the least mean squared error, and that error."""
+    """The step of the uniform quantiser of a standard normal number with the least mean squared
+    error, and that error."""
 
     def error(step):
         edges = [-np.inf, *(step * np.arange(1 - 2 ** (bits - 1), 2 ** (bits - 1))), np.inf]
@@ -52,7 +53,8 @@ def test_steps_are_those_of_the_best_uniform_quantiser_of_a_normal_number(bits):
     assert best_step(bits)[0] == pytest.approx(STEPS[bits], rel=2e-3)
 
 
-# Max, "Quantizing for minimum distortion", 1960, Table II: mean squared errors of the best uniform quantisers.
+# Max, "Quantizing for minimum distortion", 1960, Table II: mean squared errors of the best uniform
+# quantisers.
 MAX = {1: 0.3634, 2: 0.1188, 3: 0.03744, 4: 0.01154, 5: 0.003495}
 
 

@@ -1,4 +1,5 @@
-"""Our PGD against foolbox's, recorded once from its own environment (tests/oracles/make_foolbox_parity.py)."""
+"""Our PGD against foolbox's, recorded once from its own environment
+(tests/oracles/make_foolbox_parity.py)."""
 
 import json
 from pathlib import Path
@@ -48,8 +49,9 @@ def test_three_steps_reach_the_points_that_foolbox_reaches(norm, eps):
     ours = pgd(
         NET, X[:40], Y[:40], eps, norm, steps=3, step_size=0.1 * eps, clip=(0, 1), active_set=False
     ).X
-    # Beyond a margin of about 12, float32 cross-entropy loses the true class's part of the gradient (1 − p_y rounds to 0) and foolbox
-    # turns aside; our loss has the same direction without that loss of digits. Below, the points must be the same.
+    # Beyond a margin of about 12, float32 cross-entropy loses the true class's part of the gradient
+    # (1 − p_y rounds to 0) and foolbox turns aside; our loss has the same direction without that
+    # loss of digits. Below, the points must be the same.
     clear = pgd(NET, X[:40], Y[:40], 0.0).margin < 10
     assert clear.sum() >= 25
     np.testing.assert_allclose(ours[clear], theirs[clear], rtol=0, atol=1e-5)

@@ -1,4 +1,5 @@
-"""The house stands as it is drawn in CONTRIBUTING.md: small, in four floors, and nobody lives in it without work."""
+"""The house stands as it is drawn in CONTRIBUTING.md: small, in four floors, and nobody lives in it
+without work."""
 
 import ast
 import json
@@ -37,7 +38,8 @@ def test_the_package_can_be_read_in_an_evening():
 
 
 def imports(path: Path) -> set[str]:
-    """Modules of the package that a module imports anywhere, lazily too, by their place in the package."""
+    """Modules of the package that a module imports anywhere, lazily too, by their place in the
+    package."""
     here, found = path.relative_to(PACKAGE).parent.parts, set()
     for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):

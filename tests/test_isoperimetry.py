@@ -84,7 +84,8 @@ def test_known_lower_bound_is_the_variance_of_a_linear_function_and_not_above_th
 
 
 def test_solid_cube_constant_is_the_poincare_constant_of_the_interval():
-    # any log-Sobolev constant is at least the Poincaré constant, here 1/π² from cos(πx): Var = ½, E f'² = π²/2
+    # any log-Sobolev constant is at least the Poincaré constant, here 1/π² from cos(πx): Var = ½, E
+    # f'² = π²/2
     assert iso.known_constant("solid_cube", 5).upper == pytest.approx(0.5 / (np.pi**2 / 2))
 
 
@@ -139,7 +140,7 @@ def test_discrete_cube_with_euclidean_distance_has_spread_d_to_the_minus_quarter
     assert tail >= 3 / 32  # Paley and Zygmund, as the chapter proves for every d
 
 
-def test_discrete_cube_constant_grows_at_least_like_the_root_of_d_and_a_sample_refutes_a_fixed_one():
+def test_discrete_cube_constant_grows_like_the_root_of_d_and_a_sample_refutes_a_fixed_one():
     for d in (256, 4096):
         X = (2 * data.hamming_cube(1000, d, np.random.default_rng(1)) - 1) / np.sqrt(d)
         assert iso.tail_constant_at_least(to_half(X), d) > np.sqrt(d) / 24.5
@@ -221,7 +222,8 @@ def test_refuted_constant_stays_below_the_true_one_as_often_as_promised():
         for _ in range(300)
     ]
     assert np.mean(np.array(gaussian) > 1) <= 0.1
-    # X with exactly the extreme tail P(|X| ≥ t) = min(1, 2 exp(−t²/2)), for which c = 1 is tight everywhere
+    # X with exactly the extreme tail P(|X| ≥ t) = min(1, 2 exp(−t²/2)), for which c = 1 is tight
+    # everywhere
     u = rng.random((300, 300))
     extreme = np.sqrt(2 * np.log(2 / u)) * (2 * rng.integers(0, 2, u.shape) - 1)
     refuted = np.array([iso.tail_constant_at_least(x, 1, confidence=0.9) for x in extreme])

@@ -1,5 +1,6 @@
-"""Oracles: least squares attains the curve; simulated deviations, brute force over whole classes and the closed form of
-sign vectors for the bit certificate; numpy's and SciPy's regressions for power laws."""
+"""Oracles: least squares attains the curve; simulated deviations, brute force over whole classes
+and the closed form of sign vectors for the bit certificate; numpy's and SciPy's regressions for
+power laws."""
 
 import itertools
 import math
@@ -71,11 +72,12 @@ def test_bad_arguments_are_named(change, message):
         law_curve(**{"n": 10, "d": 10, "P": 10, **change})
 
 
-# ---------------------------------------------------------------------------------------------------------- theorems
+# ----------------------------------------------------------------------------------------- theorems
 
 
-def test_union_bound_of_the_finite_class_theorem_holds_in_a_simulation_with_the_constant_of_its_own_steps():
-    # The correlation step alone, for linear f: P(∃f: Σ z_i f(x_i)/n ≥ ε/6) ≤ 2·exp(log N − ε²nd/(5184·c·L²)).
+def test_union_bound_of_the_finite_class_theorem_holds_with_the_constant_of_its_own_steps():
+    # The correlation step alone, for linear f: P(∃f: Σ z_i f(x_i)/n ≥ ε/6) ≤ 2·exp(log N −
+    # ε²nd/(5184·c·L²)).
     rng, eps, failures = np.random.default_rng(0), 0.9, 0
     for _ in range(200):
         X, z = data.sphere(400, 20, rng), data.random_signs(400, rng)
@@ -84,11 +86,12 @@ def test_union_bound_of_the_finite_class_theorem_holds_in_a_simulation_with_the_
     assert failures / 200 <= 2 * 8 * math.exp(-(eps**2) * 400 * 20 / 5184)
 
 
-# ------------------------------------------------------------------------------------------------------ bit certificate
+# ---------------------------------------------------------------------------------- bit certificate
 
 
 def test_certificate_holds_for_all_sign_vectors_at_once_by_brute_force():
-    """All 2^10 functions ⟨w, x⟩, w ∈ {±1}^10: no draw may beat the certificate more often than δ says."""
+    """All 2^10 functions ⟨w, x⟩, w ∈ {±1}^10: no draw may beat the certificate more often than δ
+    says."""
     rng, beaten, closest = np.random.default_rng(2), 0, np.inf
     W = np.array(list(itertools.product([-1.0, 1.0], repeat=10)))
     for _ in range(300):
@@ -103,7 +106,8 @@ def test_certificate_holds_for_all_sign_vectors_at_once_by_brute_force():
 
 @pytest.mark.parametrize("d", [3, 8, 40])
 def test_sums_over_random_points_deviate_no_more_than_the_proof_says(d):
-    """P(Σ a_i(f(x_i) − Ef) ≥ t) ≤ exp(−t²(d−1)/(2·Lip²·Σa_i²)) for a linear, an even and a distance function."""
+    """P(Σ a_i(f(x_i) − Ef) ≥ t) ≤ exp(−t²(d−1)/(2·Lip²·Σa_i²)) for a linear, an even and a distance
+    function."""
     rng = np.random.default_rng(d)
     a = rng.standard_normal(6)
     for f, mean in (
@@ -193,7 +197,7 @@ def test_bits_needed_and_certificate_are_inverse(n, d, B, fit):
     )
 
 
-# ------------------------------------------------------------------------------------------------------ counting bits
+# ------------------------------------------------------------------------------------ counting bits
 
 
 @pytest.mark.parametrize(("N", "m"), [(1, 2), (5, 2), (4, 3), (3, 4)])
@@ -228,11 +232,12 @@ def test_choice_bits_are_the_ceiling_of_the_logarithm():
     assert [choice_bits(c) for c in (1, 2, 3, 4, 5, 2**70, 2**70 + 1)] == [0, 1, 2, 2, 3, 70, 71]
 
 
-# ------------------------------------------------------------------------------------------------------ robust bits
+# -------------------------------------------------------------------------------------- robust bits
 
 
 def test_no_sign_vector_is_robust_beyond_the_radius_that_its_bits_allow():
-    """The robust radius of sign⟨w, x⟩ is the smallest y⟨w, x⟩/‖w‖, exactly; all 2^12 sign vectors are tried."""
+    """The robust radius of sign⟨w, x⟩ is the smallest y⟨w, x⟩/‖w‖, exactly; all 2^12 sign vectors
+    are tried."""
     rng, beaten = np.random.default_rng(4), 0
     W = np.array(list(itertools.product([-1.0, 1.0], repeat=12))) / math.sqrt(12)
     for n in (2, 4, 6) * 30:
@@ -258,7 +263,8 @@ def test_robust_bits_are_point_72_times_n_d_r_squared():
 
 @pytest.mark.parametrize("eta", [0.0, 0.2])
 def test_robust_bits_and_radius_are_the_bit_certificate_of_what_the_noise_leaves(eta):
-    """A net that fits r·(1 − 2η) with slope 1 needs as many bits; one of so many bits has no more radius."""
+    """A net that fits r·(1 − 2η) with slope 1 needs as many bits; one of so many bits has no more
+    radius."""
     n, d, r, delta = 3000, 17, 0.4, 0.03
     nats = (r * (1 - 2 * eta)) ** 2 * n * (d - 1) / 2
     bits = (nats + math.log(delta)) / math.log(2)
@@ -270,13 +276,14 @@ def test_robust_bits_and_radius_are_the_bit_certificate_of_what_the_noise_leaves
     )
 
 
-# ------------------------------------------------------------------------------------------------------ power laws
+# --------------------------------------------------------------------------------------- power laws
 
 GRID = np.array(list(itertools.product((100.0, 200, 400), (80.0, 160, 320), (0.1, 0.2, 0.3))))
 
 
 def noisy(rng, size=0.1, times=1, by_cell=False):
-    """x and y = 3·n·d·r² up to log-normal factors, one for each row or for each cell of the grid."""
+    """x and y = 3·n·d·r² up to log-normal factors, one for each row or for each cell of the
+    grid."""
     X = np.repeat(GRID, times, axis=0)
     factor = size * rng.standard_normal(len(GRID) if by_cell else len(X))
     y = 3 * X[:, 0] * X[:, 1] * X[:, 2] ** 2
@@ -336,7 +343,7 @@ def test_clusters_give_intervals_that_do_not_shrink_when_each_row_is_written_dow
     assert power_law(x, y, cluster=names)["n"].error == pytest.approx(once["n"].error, rel=0.35)
 
 
-# ------------------------------------------------------------------------------------------------------ bad input
+# ---------------------------------------------------------------------------------------- bad input
 
 Y = np.array([1.0, -1.0])
 

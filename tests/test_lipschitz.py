@@ -45,7 +45,8 @@ def test_equal_labels_have_slope_zero_at_the_first_two_points():
 
 @pytest.mark.parametrize("place", [0, 1023, 1024, 1025, 1769])
 def test_steepest_pair_is_found_wherever_it_stands_among_near_ones(place):
-    """60 points so close that rounding hides their distances: all 1770 pairs are computed, in parts."""
+    """60 points so close that rounding hides their distances: all 1770 pairs are computed, in
+    parts."""
     rng = np.random.default_rng(0)
     X = np.append(1 + 1e-9 * rng.permutation(60), -1.0)
     i, j = list(itertools.combinations(range(60), 2))[place]

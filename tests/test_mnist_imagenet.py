@@ -1,4 +1,5 @@
-"""Chapter 9: the recorded networks are what it says they are; its guesses are log-normal and its arithmetic follows from them.
+"""Chapter 9: the recorded networks are what it says they are; its guesses are log-normal and its
+arithmetic follows from them.
 
 The chapter's own cells are what is tested here, against SciPy's log-normal law and closed forms.
 """

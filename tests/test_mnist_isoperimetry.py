@@ -24,7 +24,8 @@ from lawrob_utils.isoperimetry import distance_to_points
 def chosen(X, rng):
     half = X[X[:, 0] < np.median(X[:, 0])]
     return (
-        widest_linear(X), widest_linear(X, 2), widest_cone(X), widest_net(X, rng, width=6, steps=60),
+        widest_linear(X), widest_linear(X, 2), widest_cone(X),
+        widest_net(X, rng, width=6, steps=60),
         distance_to_points(half), signed_distance(half, X[X[:, 0] > 1]), norm_of_part(3, X[0]),
     )  # fmt: skip
 
@@ -110,7 +111,7 @@ def test_neighbour_error_on_digits_is_that_of_scikit_learn_with_the_point_left_o
     )
 
 
-def test_error_of_the_typical_distance_is_that_of_repetition_and_those_of_neighbours_at_least_half_of_it():
+def test_errors_of_distances_are_those_of_repetition_or_at_least_half_of_it():
     rng = np.random.default_rng(16)
     found = []
     for _ in range(100):

@@ -1,4 +1,5 @@
-"""The statements of chapter 2 hold, each checked without the chapter's code: by listing outcomes, or for arbitrary numbers."""
+"""The statements of chapter 2 hold, each checked without the chapter's code: by listing outcomes,
+or for arbitrary numbers."""
 
 import itertools
 

@@ -1,4 +1,5 @@
-"""Other norms, averages of slopes, spikes, attention, and the two experiments behind the chapter "Open directions"."""
+"""Other norms, averages of slopes, spikes, attention, and the two experiments behind the chapter
+"Open directions"."""
 
 import math
 
@@ -18,7 +19,7 @@ from lawrob_utils.records import points
 torch = pytest.importorskip("torch")
 
 
-# ------------------------------------------------------------------------------------------------- other norms
+# -------------------------------------------------------------------------------------- other norms
 
 
 def test_half_of_gaussian_pairs_are_closer_than_the_exact_median_and_hardly_any_beyond_the_bound():
@@ -33,7 +34,8 @@ def test_half_of_gaussian_pairs_are_closer_than_the_exact_median_and_hardly_any_
 
 
 def test_transport_and_moment_constants_of_a_biased_coin_agree():
-    """Bobkov and Götze on two points at distance 1, where W₁ = |q − p|, H is the binary relative entropy, and K² is known in closed form."""
+    """Bobkov and Götze on two points at distance 1, where W₁ = |q − p|, H is the binary relative
+    entropy, and K² is known in closed form."""
     for p in (0.5, 0.3, 0.05):
         q = np.linspace(1e-6, 1 - 1e-6, 200_001)
         q = q[np.abs(q - p) > 1e-4]
@@ -49,7 +51,7 @@ def test_transport_and_moment_constants_of_a_biased_coin_agree():
         )
 
 
-# -------------------------------------------------------------------------------------------- averages of slopes
+# ------------------------------------------------------------------------------- averages of slopes
 
 
 def test_mean_slope_of_tents_is_what_a_simulation_finds_and_below_the_bound():
@@ -69,7 +71,8 @@ def test_mean_slope_of_tents_is_what_a_simulation_finds_and_below_the_bound():
     "f", [lambda x: x, np.abs, lambda x: np.sin(3 * x) / 3, lambda x: np.maximum(x, 1.0), np.arctan]
 )
 def test_poincare_lemma_holds_for_the_exponential_law(f):
-    """E exp(λ(f − Ef)) ≤ exp(⅔·4·λ²) for 1-Lipschitz f, |λ| ≤ ½ and the density ½e^{−|x|}, whose Poincaré constant is 4."""
+    """E exp(λ(f − Ef)) ≤ exp(⅔·4·λ²) for 1-Lipschitz f, |λ| ≤ ½ and the density ½e^{−|x|}, whose
+    Poincaré constant is 4."""
     mean = quad(lambda x: f(x) * math.exp(-abs(x)) / 2, -60, 60, limit=500, points=[0])[0]
     for lam in (-0.5, -0.2, 0.1, 0.5):
         mgf = quad(
@@ -93,7 +96,7 @@ def test_exponent_of_the_poincare_law_is_at_least_the_simple_one():
         assert best >= min(3 * s**2 / 8, s / 2) - 1e-6
 
 
-# ----------------------------------------------------------------------------------- spikes, attention, arithmetic
+# -------------------------------------------------------------------- spikes, attention, arithmetic
 
 
 def test_spike_raises_the_constant_and_changes_nothing_out_of_reach():
@@ -134,7 +137,7 @@ def test_geometry_beats_the_law_in_few_dimensions_by_simulation():
         assert (2 / nearest > math.sqrt(d)) == above
 
 
-# --------------------------------------------------------------------------------------------------- trained_law
+# -------------------------------------------------------------------------------------- trained_law
 
 
 def test_every_way_of_training_does_what_it_says():
@@ -188,7 +191,7 @@ def test_rows_of_the_record_come_out_again():
         assert math.isclose(new["lower"], old["lower"], rel_tol=0.05)
 
 
-# ------------------------------------------------------------------------------------------------- architectures
+# ------------------------------------------------------------------------------------ architectures
 
 
 def test_architectures_have_equal_parameters_within_three_percent():
@@ -268,7 +271,7 @@ def test_steepest_finds_the_slope_of_linear_and_kinked_functions_and_never_more(
     assert 0.7 * top < kinked <= top * (1 + 1e-9)
 
 
-def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_the_floor_where_they_fit():
+def test_recorded_architectures_have_lower_bounds_below_upper_bounds_and_above_the_floor():
     rows = architectures.load()
     assert len(rows) == len(points(architectures.RECORD.presets["full"]))
     for r in rows:

@@ -31,7 +31,8 @@ def python(code: str) -> subprocess.CompletedProcess:
 
 
 def test_the_package_and_the_theory_modules_import_without_torch():
-    modules = "lawrob_utils, lawrob_utils.data, lawrob_utils.lipschitz, lawrob_utils.memorizers, lawrob_utils.law, lawrob_utils.plotting, lawrob_utils.check, lawrob_utils.networks, lawrob_utils.attacks, lawrob_utils.fewbits"
+    parts = "data lipschitz memorizers law plotting check networks attacks fewbits".split()
+    modules = ", ".join(f"lawrob_utils.{part}" for part in parts)
     done = python(NO_TORCH + f"import {modules}; lawrob_utils.check.known_exercises()")
     assert done.returncode == 0, done.stderr
 
@@ -49,7 +50,8 @@ def test_the_package_and_the_theory_modules_import_without_torch():
 def test_without_torch_nets_are_bracketed_and_training_says_how_to_get_the_small_build(call):
     done = python(
         NO_TORCH + "import numpy as np\nfrom lawrob_utils import attacks, fewbits, networks\n"
-        "net, rng = networks.TwoLayer(np.eye(3), np.zeros(3), np.ones(3), 0.0), np.random.default_rng(0)\n"
+        "net, rng = networks.TwoLayer(np.eye(3), np.zeros(3), np.ones(3), 0.0), "
+        "np.random.default_rng(0)\n"
         f"print(net.lipschitz().upper > 0)\n{call}"
     )
     assert done.returncode != 0 and done.stdout == "True\n"

@@ -1,4 +1,5 @@
-"""`make portable` on a book in miniature: one notebook, whose number is another one where torch has no vector instructions."""
+"""`make portable` on a book in miniature: one notebook, whose number is another one where torch has
+no vector instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Robust two-layer nets: the attack meets the exact minimum where it is known, what is certified stands, and the bits suffice to rebuild the net."""
+"""Robust two-layer nets: the attack meets the exact minimum where it is known, what is certified
+stands, and the bits suffice to rebuild the net."""
 
 import numpy as np
 import pytest
@@ -38,7 +39,8 @@ def plane_net(seed, k=5):
 
 
 def brute_minimum(net, X, y, r):
-    """min y·f over a fine polar grid of each disc, and how far below the true minimum over the disc can be."""
+    """min y·f over a fine polar grid of each disc, and how far below the true minimum over the disc
+    can be."""
     angles, radii = np.linspace(0, 2 * np.pi, 721), np.linspace(0, r, 81)
     disc = np.stack(
         [np.outer(radii, np.cos(angles)).ravel(), np.outer(radii, np.sin(angles)).ravel()], axis=1

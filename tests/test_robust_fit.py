@@ -1,4 +1,5 @@
-"""The experiment robust_fit: its data are what it says, its record obeys the theorem and counts its bits, and rows come out again."""
+"""The experiment robust_fit: its data are what it says, its record obeys the theorem and counts its
+bits, and rows come out again."""
 
 import numpy as np
 import pandas as pd
@@ -70,8 +71,10 @@ def test_a_row_on_digits_needs_no_download():
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"n": 5}, "n = 5"), ({"data": "cubes"}, "cubes"), ({"data": "digits", "n": 2000}, "n = 2000"), ({"data": "digits", "d": 65}, "d = 65"),
-     ({"data": "subsphere"}, "kappa"), ({"data": "clusters", "flip": -0.1}, "flip"), ({"method": "guess"}, "method"), ({"r": -1.0}, "r = -1")],
+    [({"n": 5}, "n = 5"), ({"data": "cubes"}, "cubes"), ({"data": "digits", "n": 2000}, "n = 2000"),
+    ({"data": "digits", "d": 65}, "d = 65"),
+     ({"data": "subsphere"}, "kappa"), ({"data": "clusters", "flip": -0.1}, "flip"),
+     ({"method": "guess"}, "method"), ({"r": -1.0}, "r = -1")],
 )  # fmt: skip
 def test_wrong_parameters_are_refused_by_name(change, says):
     with pytest.raises(ValueError, match=says):

@@ -1,4 +1,5 @@
-"""What the chapter "Robust memorization" claims, checked against laws and enumerations that it does not use."""
+"""What the chapter "Robust memorization" claims, checked against laws and enumerations that it does
+not use."""
 
 import math
 

@@ -1,4 +1,5 @@
-"""What a stranger is told when the machine lacks something. The whole way, from a fresh clone, is what `.ci/run` does."""
+"""What a stranger is told when the machine lacks something. The whole way, from a fresh clone, is
+what `.ci/run` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What chapter 4 proves, checked by enumeration or against exact laws; and what its judges say to wrong answers."""
+"""What chapter 4 proves, checked by enumeration or against exact laws; and what its judges say to
+wrong answers."""
 
 import math
 from itertools import product

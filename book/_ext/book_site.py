@@ -1,8 +1,10 @@
-"""What surrounds the text of a page: version and date, the repository's address, the copies of notebooks for download.
+"""What surrounds the text of a page: version and date, the repository's address, the copies of
+notebooks for download.
 
 - The version comes from ``pyproject.toml``, the date from the build (or ``SOURCE_DATE_EPOCH``).
-- ``lawrob_repository`` in ``_config.yml`` is the one place where the public address of the repository is set.  While it is empty, no
-  button or link needs it; once it is set, the repository buttons and a launch button for Colab appear.
+- ``lawrob_repository`` in ``_config.yml`` is the one place where the public address of the
+  repository is set.  While it is empty, no button or link needs it; once it is set, the repository
+  buttons and a launch button for Colab appear.
 - A notebook offered for download gets a first cell that says what it needs to run elsewhere.
 """
 
@@ -46,11 +48,13 @@ def build_time() -> time.struct_time:
 
 
 def repository_options(address: str) -> dict:
-    """Theme options for the repository's address; without one, every option that would make a button is off."""
+    """Theme options for the repository's address; without one, every option that would make a
+    button is off."""
     parts = urlparse(address)
     if address and (parts.scheme not in ("http", "https") or parts.path.strip("/").count("/") != 1):
         raise ConfigError(
-            f'lawrob_repository is {address!r}; it must be empty or an address like "https://github.com/org/name"'
+            f"lawrob_repository is {address!r}; it must be empty or an address like "
+            f'"https://github.com/org/name"'
         )
     on = bool(address)
     options = {
@@ -77,11 +81,13 @@ def configure(app, config):
 
 
 def first_cell(torch: bool, title: str, release: str, built: str, repository: str) -> dict:
-    """A cell that says which book, version and date the copy is of, and what to install before it runs."""
+    """A cell that says which book, version and date the copy is of, and what to install before it
+    runs."""
     extra = "[train]" if torch else ""
     trains = (
         "> It trains networks, so `[train]` asks for PyTorch too; on Linux, "
-        "`pip install torch --index-url https://download.pytorch.org/whl/cpu` first saves several gigabytes.\n"
+        "`pip install torch --index-url https://download.pytorch.org/whl/cpu` first saves several "
+        "gigabytes.\n"
     )
     if repository:
         install = f'`pip install "lawrob-utils{extra} @ git+{repository}"`'
@@ -90,10 +96,12 @@ def first_cell(torch: bool, title: str, release: str, built: str, repository: st
             f'`pip install ".{extra}"`, typed in the folder of a copy of the book\'s repository'
         )
     text = (
-        f"> **Before you run this copy.** It is a chapter of *{title}*, version {release}, downloaded from the pages built on {built}.\n"
+        f"> **Before you run this copy.** It is a chapter of *{title}*, version {release}, "
+        f"downloaded from the pages built on {built}.\n"
         f"> It needs Python 3.11 or later and the book's package `lawrob-utils`: {install}.\n"
         + (trains if extra else "")
-        + "> Boxes such as theorems and links to other chapters are shown as plain text outside the book."
+        + "> Boxes such as theorems and links to other chapters are shown as plain text outside "
+        "the book."
     )
     return {
         "cell_type": "markdown",
@@ -126,7 +134,8 @@ def explain_downloads(app, error):
 
 
 def unique_ids(app, doctree, docname):
-    """sphinx-proof and sphinx-exercise give the body of every box, and every proof, the same id; a page may hold an id once."""
+    """sphinx-proof and sphinx-exercise give the body of every box, and every proof, the same id; a
+    page may hold an id once."""
     repeated = {"proof-content", "exercise-content", "solution-content"}
     for number, node in enumerate(doctree.findall(nodes.section)):
         node["ids"] = [f"{name}-{number}" if name in repeated else name for name in node["ids"]]
@@ -140,13 +149,15 @@ def unique_ids(app, doctree, docname):
 
 
 def without_list(signature: re.Match) -> str:
-    """Sphinx breaks a long signature with a list of descriptions that describe nothing; plain boxes look the same."""
+    """Sphinx breaks a long signature with a list of descriptions that describe nothing; plain boxes
+    look the same."""
     text = signature[0].replace("<dl>", '<div class="sig-lines">').replace("</dl>", "</div>")
     return text.replace("<dd>", "<div>").replace("</dd>", "</div>")
 
 
 def page_context(app, pagename, templatename, context, doctree):
-    """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no reader."""
+    """Buttons: notebooks are downloaded, prose pages printed; a source file in MyST helps no
+    reader."""
     if context.get("body"):
         body = context["body"].replace(
             ' role="doc-biblioentry"', ' role="listitem"'

@@ -1,14 +1,17 @@
 """Sphinx extension: claim boxes in chapters, and the claim ledger page.
 
-    :::{claim} R2            a box with the claim's statement, which must be word for word that of book/claims.yml;
-    statement                it shows title, status and source and links to the claim's row in the ledger
+    :::{claim} R2            a box with the claim's statement, which must be word for word that of
+    book/claims.yml; statement                it shows title, status and source and links to the
+    claim's row in the ledger
     :::
 
-    :::{claim-ledger}        the page with all claims: what was proved, cited and measured, with links to the boxes,
+    :::{claim-ledger}        the page with all claims: what was proved, cited and measured, with
+    links to the boxes,
     :::                      the cells that measure them, the proofs, and the tests
 
-Links both ways are ordinary labels of Sphinx's own (`claim-r2`, `ledger-r2`, `measured-r2`), so Sphinx purges and merges
-them.  `lawrob_repository` ("" by default) makes the tests' names links; `lawrob_claims` is the path of the ledger.
+Links both ways are ordinary labels of Sphinx's own (`claim-r2`, `ledger-r2`, `measured-r2`), so
+Sphinx purges and merges them.  `lawrob_repository` ("" by default) makes the tests' names links;
+`lawrob_claims` is the path of the ledger.
 """
 
 from collections import Counter
@@ -134,7 +137,8 @@ class Ledger(_ClaimDirective):
         counts = Counter(status for claim in claims for status in claim.status)
         words = ", ".join(f"{counts[status]} × {status}" for status in ledger.STATUSES)
         return self.inline(
-            f"**{len(claims)} claim{'s' * (len(claims) != 1)}**: {words}. One claim can have several statuses.",
+            f"**{len(claims)} claim{'s' * (len(claims) != 1)}**: {words}. One claim can have "
+            f"several statuses.",
             "ledger-summary",
         )
 

@@ -1,8 +1,9 @@
 """Docstrings of the package on the API pages.
 
-They are plain text with `code` in single backquotes and doctests, written to be read in an editor; this makes reStructuredText of them:
-signs that would be mark-up are escaped, a block under a heading such as ``Parameters`` becomes a list, and the first word of a
-paragraph that says what is given, returned or raised is set in bold.
+They are plain text with `code` in single backquotes and doctests, written to be read in an editor;
+this makes reStructuredText of them: signs that would be mark-up are escaped, a block under a
+heading such as ``Parameters`` becomes a list, and the first word of a paragraph that says what is
+given, returned or raised is set in bold.
 """
 
 import re
@@ -38,7 +39,8 @@ def indent(line: str) -> int:
 
 
 def entries(lines: list[str]) -> list[str]:
-    """An indented block, one entry for each line of least indentation, deeper lines joined to the entry above them."""
+    """An indented block, one entry for each line of least indentation, deeper lines joined to the
+    entry above them."""
     least, found = min(map(indent, lines)), []
     for line in lines:
         if indent(line) == least or not found:

@@ -32,7 +32,8 @@ class CachedOnly(NotebookClientCache):
             get_cache(self.nb_config.execution_cache_path).match_cache_notebook(self.notebook)
         except KeyError:
             raise ExtensionError(
-                f"{Path(self.path).name} has no finished run in the cache; `make book` runs what is stale before it builds"
+                f"{Path(self.path).name} has no finished run in the cache; `make book` runs what "
+                f"is stale before it builds"
             ) from None
         super().start_client()
 
@@ -83,7 +84,8 @@ def _anchor_cells(app: Sphinx, docname: str, doctree: nodes.document) -> None:
 
 def _drift_box(cells: tuple[str, ...]) -> nodes.warning:
     text = (
-        "This page was built from a fresh run on this machine, and some of its numbers are not the recorded ones "
+        "This page was built from a fresh run on this machine, and some of its numbers are not the "
+        "recorded ones "
         "(another processor or library version, or a change to the code). Differing cells: "
     )
     links = []
@@ -95,7 +97,8 @@ def _drift_box(cells: tuple[str, ...]) -> nodes.warning:
 
 
 class Cost(SphinxDirective):
-    """``{cost}``: the measured running time of this notebook; the body is what readers of the bare notebook see."""
+    """``{cost}``: the measured running time of this notebook; the body is what readers of the bare
+    notebook see."""
 
     has_content = True
 
@@ -104,7 +107,8 @@ class Cost(SphinxDirective):
         text = (
             "\n".join(self.content)
             if run is None
-            else f"This page's code took {run.seconds:.0f} s on the machine that built it, start of Python included."
+            else f"This page's code took {run.seconds:.0f} s on the machine that built it, start "
+            f"of Python included."
         )
         return [nodes.paragraph("", text, classes=["lawrob-cost"])]
 

@@ -1,8 +1,9 @@
 """Sphinx extension: how the cells of an exercise look on a page.
 
-An exercise is a markdown cell tagged `exercise`, a code cell tagged `hole` that the reader fills in, and a code cell
-tagged `solution`.  The hole is headed "Your turn"; the solution is folded behind "Show a solution", whether or not the
-cell also carries `hide-cell`.  Two repairs of other extensions stand at the end.
+An exercise is a markdown cell tagged `exercise`, a code cell tagged `hole` that the reader fills
+in, and a code cell tagged `solution`.  The hole is headed "Your turn"; the solution is folded
+behind "Show a solution", whether or not the cell also carries `hide-cell`.  Two repairs of other
+extensions stand at the end.
 """
 
 from html import escape
@@ -29,8 +30,8 @@ def dress_exercise_cells(app: Sphinx, doctree: nodes.document) -> None:
 def visit_folded(self, node: HideCodeCellNode) -> None:
     """Open the folded part of a cell.
 
-    MyST-NB names every such switch "Toggle hidden content" for screen readers, whatever is written on it; here the
-    switch is called what it says.
+    MyST-NB names every such switch "Toggle hidden content" for screen readers, whatever is written
+    on it; here the switch is called what it says.
     """
     self.body.append(f'<details class="admonition hide {" ".join(node["classes"])}">\n<summary>\n')
     for state, prompt in (("collapsed", node["prompt_show"]), ("expanded", node["prompt_hide"])):
@@ -41,8 +42,8 @@ def visit_folded(self, node: HideCodeCellNode) -> None:
 def give_singlehtml_all_html_visitors(app: Sphinx) -> None:
     """Let the builder `singlehtml` draw every node that `html` can.
 
-    sphinx-exercise registers visitors for `singlehtml`; Sphinx then looks up no others there, and the nodes of
-    sphinx-proof have none.
+    sphinx-exercise registers visitors for `singlehtml`; Sphinx then looks up no others there, and
+    the nodes of sphinx-proof have none.
     """
     visitors = app.registry.translation_handlers
     if "singlehtml" in visitors:

@@ -1,7 +1,8 @@
 """The claim ledger as data: reading book/claims.yml, and what must hold between it and the book.
 
-`read_ledger` gives the claims, `problems` everything that is out of step, in words.  No Sphinx here: the extension
-`claims` renders what this module reads, tests/test_claims.py applies `problems` to the book and to broken ledgers.
+`read_ledger` gives the claims, `problems` everything that is out of step, in words.  No Sphinx
+here: the extension `claims` renders what this module reads, tests/test_claims.py applies `problems`
+to the book and to broken ledgers.
 """
 
 import ast
@@ -72,7 +73,8 @@ def _entries(text: str) -> list:
 def read_ledger(path: Path) -> dict[str, Claim]:
     """The claims by id, in the order of the file.
 
-    Raises `ValueError` naming the entry when a field is missing or unknown, an id is repeated, or a status is unknown.
+    Raises `ValueError` naming the entry when a field is missing or unknown, an id is repeated, or a
+    status is unknown.
     """
     claims: dict[str, Claim] = {}
     for position, entry in enumerate(_entries(path.read_text(encoding="utf-8")), start=1):
@@ -96,7 +98,7 @@ def read_ledger(path: Path) -> dict[str, Claim]:
     return claims
 
 
-# What must hold between the ledger and the book -----------------------------------------------------------
+# What must hold between the ledger and the book ---------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ def printed(cell: dict[str, Any]) -> str:
 
 
 def shows(value: str, text: str) -> bool:
-    """Whether the printed `text` shows `value`, by the rule stated at the top of book/claims.yml."""
+    """Whether the printed `text` shows `value`, by the rule stated at the top of
+    book/claims.yml."""
     words, text = (
         [w.strip() for w in str(value).replace("−", "-").split("±")],
         text.replace("−", "-"),
@@ -159,7 +162,8 @@ def shows(value: str, text: str) -> bool:
 
 
 def problems(root: Path) -> list[str]:
-    """Everything that is out of step between ledger, chapters, bibliography and tests under `root`, in words."""
+    """Everything that is out of step between ledger, chapters, bibliography and tests under `root`,
+    in words."""
     claims = read_ledger(root / "book" / "claims.yml")
     chapters = {
         f"notebooks/{p.stem}": Chapter.read(p)
@@ -241,7 +245,8 @@ def _claim_problems(
     for item in claim.evidence.get("measured") or []:
         if not any(shows(item["value"], printed(cell)) for cell in cells):
             found.append(
-                f"no cell tagged claim:{claim.id} prints the value {item['value']} ({item['quantity']})"
+                f"no cell tagged claim:{claim.id} prints the value {item['value']} "
+                f"({item['quantity']})"
             )
     ids = {cell.get("id") for cell in chapter.cells}
     found += [

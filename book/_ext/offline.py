@@ -1,13 +1,16 @@
 """Pages that ask no other host for anything, and weigh little.
 
-Jupyter Book's pages fetch MathJax from another host, carry an icon font of 0.7 MB for a dozen icons, and load scripts that most
-pages do not need.  This extension, in reading order:
+Jupyter Book's pages fetch MathJax from another host, carry an icon font of 0.7 MB for a dozen
+icons, and load scripts that most pages do not need.  This extension, in reading order:
 
-1. writes one MathJax file with the few components that the book uses, and MathJax's fonts, into the site;
+1. writes one MathJax file with the few components that the book uses, and MathJax's fonts, into the
+   site;
 2. leaves out of each page the scripts and styles that the page does not use (``needless``);
-3. takes out of the finished site what no page asks for (source maps, the icon font, rules of the theme for classes that occur nowhere).
+3. takes out of the finished site what no page asks for (source maps, the icon font, rules of the
+   theme for classes that occur nowhere).
 
-The icons themselves are drawn by ``book/_static/icons.css``.  ``tests/pages`` proves the result in a browser without a network.
+The icons themselves are drawn by ``book/_static/icons.css``.  ``tests/pages`` proves the result in
+a browser without a network.
 """
 
 import importlib.util
@@ -29,8 +32,8 @@ MATHJAX_PARTS = [
 ]
 MATHJAX_FILE = "mathjax/tex-chtml.js"
 
-# A script or style sheet is left out of a page when its name matches and the page holds none of the marks.
-# An empty tuple: never needed.
+# A script or style sheet is left out of a page when its name matches and the page holds none of the
+# marks. An empty tuple: never needed.
 NEEDED_BY = {
     r"thebe": (),
     r"comments": (),
@@ -44,8 +47,10 @@ NEEDED_BY = {
 }
 
 # Loaded by no page once the above is done.
-UNUSED = ["vendor", "scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt", "sphinx-thebe.js", "thebelab", "webpack-macros.html",
-          "sbt-webpack-macros.html", "locales", "images/logo_deepnote.svg", "images/logo_jupyterhub.svg", "images/logo_jupyterlite.svg",
+UNUSED = ["vendor", "scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt",
+"sphinx-thebe.js", "thebelab", "webpack-macros.html",
+          "sbt-webpack-macros.html", "locales", "images/logo_deepnote.svg",
+          "images/logo_jupyterhub.svg", "images/logo_jupyterlite.svg",
           "jquery.js", "_sphinx_javascript_frameworks_compat.js", "underscore.js"]  # fmt: skip
 
 
@@ -54,21 +59,27 @@ ICON_FONT = {"fa", "fas", "fab", "far", "fa-solid", "fa-brands", "fa-regular", "
 
 
 def mathjax_source() -> Path:
-    """The folder of MathJax 3 inside the package ``sphinx-mathjax-offline`` (its name has hyphens: it cannot be imported by statement)."""
+    """The folder of MathJax 3 inside the package ``sphinx-mathjax-offline`` (its name has hyphens:
+    it cannot be imported by statement)."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None:
         raise ModuleNotFoundError(
-            "the pages' formulas need the package sphinx-mathjax-offline, which the book's extra installs"
+            "the pages' formulas need the package sphinx-mathjax-offline, which the book's extra "
+            "installs"
         )
     return Path(spec.origin).parent / "static" / "mathjax"
 
 
 def write_mathjax(app):
-    """One file in place of ten, so that formulas cost one request; the fonts stay apart, a page loads only those it shows."""
+    """One file in place of ten, so that formulas cost one request; the fonts stay apart, a page
+    loads only those it shows."""
     if app.builder.format != "html":
         return
     source, target = mathjax_source(), Path(app.outdir) / "_static" / MATHJAX_FILE
-    text = "/* MathJax 3, Apache License 2.0, https://www.mathjax.org; the parts that this book uses, in one file. */\n"
+    text = (
+        "/* MathJax 3, Apache License 2.0, https://www.mathjax.org; "
+        "the parts that this book uses, in one file. */\n"
+    )
     text += "\n".join(
         re.sub(r"//# sourceMappingURL=.*", "", (source / part).read_text(encoding="utf-8"))
         for part in MATHJAX_PARTS
@@ -81,7 +92,8 @@ def write_mathjax(app):
 
 
 def configure_mathjax(app, config):
-    """Every component is in the one file, so the loader has nothing to load; the menu is left out."""
+    """Every component is in the one file, so the loader has nothing to load; the menu is left
+    out."""
     settings = dict(config.mathjax3_config or {})
     settings["loader"] = {"load": []}
     settings["tex"] = {
@@ -118,7 +130,8 @@ def leave_out_needless(app, pagename, templatename, context, doctree):
 
 
 def rules(css: str):
-    """The top-level rules of a style sheet as pairs (what stands before the braces, what stands between them); `None` for an @-statement."""
+    """The top-level rules of a style sheet as pairs (what stands before the braces, what stands
+    between them); `None` for an @-statement."""
     start = place = 0
     while place < len(css):
         if css[place] in "\"'":
@@ -149,9 +162,11 @@ def classes(selector: str) -> set[str]:
 
 
 def used_only(css: str, words: set[str]) -> str:
-    """The style sheet less the rules for classes that occur nowhere in the site, neither in a page nor in a script.
+    """The style sheet less the rules for classes that occur nowhere in the site, neither in a page
+    nor in a script.
 
-    A selector goes when it names a class that is not among `words`, a rule when all its selectors go.  So do the icon font's rules.
+    A selector goes when it names a class that is not among `words`, a rule when all its selectors
+    go.  So do the icon font's rules.
     """
     kept = []
     for head, body in rules(re.sub(r"/\*.*?\*/", "", css, flags=re.S)):

@@ -1,9 +1,10 @@
-"""`make mutants`: change one thing in the code that certifies or witnesses, and see whether a test notices.
+"""`make mutants`: change one thing in the code that certifies or witnesses, and see whether a test
+notices.
 
-A sample (`--sample 600`, seed 0; `--all` takes hours) of what mutmut changes in the modules named in
-pyproject.toml, each tried against the tests that reach it. mutmut is installed into _build, at the
-version below, and works on a copy. Survivors are printed with what was changed. Words name what to
-try instead of a sample: `mutants.py 'lawrob_utils.law.*'`.
+A sample (`--sample 600`, seed 0; `--all` takes hours) of what mutmut changes in the modules named
+in pyproject.toml, each tried against the tests that reach it. mutmut is installed into _build, at
+the version below, and works on a copy. Survivors are printed with what was changed. Words name what
+to try instead of a sample: `mutants.py 'lawrob_utils.law.*'`.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ def functions(path: Path) -> dict[str, ast.FunctionDef]:
 
 
 def verdicts() -> dict[str, int | None]:
-    """What mutmut has found so far: the exit code of the tests, by the mutant's name. Mutants that differ
-    in words only, and those of functions that estimate, are not asked for."""
+    """What mutmut has found so far: the exit code of the tests, by the mutant's name. Mutants that
+    differ in words only, and those of functions that estimate, are not asked for."""
     found = {}
     for path in sorted((WORK / "mutants/lawrob_utils").rglob("*.py.meta")):
         codes, known = (

@@ -1,9 +1,11 @@
 """`make portable`: compare the notebooks' numbers as if on other machines.
 
-One row for each simulated machine: other kernels of OpenBLAS, other instruction sets in numpy and torch, one and two threads, the oldest numpy that
-pyproject.toml admits, and other versions of Python. PYTHONS="/path/to/python3.12 …" names interpreters that are not on the PATH; an
-interpreter for which no CPU build of torch is to be had runs only the notebooks that loaded no torch when
-they last ran here (`make book` runs them), and the row says so. Words on the command line choose the rows whose names contain them: `portable.py threads numpy`.
+One row for each simulated machine: other kernels of OpenBLAS, other instruction sets in numpy and
+torch, one and two threads, the oldest numpy that pyproject.toml admits, and other versions of
+Python. PYTHONS="/path/to/python3.12 …" names interpreters that are not on the PATH; an interpreter
+for which no CPU build of torch is to be had runs only the notebooks that loaded no torch when they
+last ran here (`make book` runs them), and the row says so. Words on the command line choose the
+rows whose names contain them: `portable.py threads numpy`.
 """
 
 from __future__ import annotations
@@ -117,7 +119,8 @@ def environment_for(python: str) -> tuple[str, bool]:
 
 
 def trials(words: list[str]) -> Iterator[tuple[str, str, dict[str, str], list[Path]]]:
-    """(name, interpreter, environment, notebooks) of the rows whose names contain one of the words, or of all; nothing is installed for others."""
+    """(name, interpreter, environment, notebooks) of the rows whose names contain one of the words,
+    or of all; nothing is installed for others."""
 
     def wanted(name: str) -> bool:
         return not words or any(word in name for word in words)

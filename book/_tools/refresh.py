@@ -1,4 +1,5 @@
-"""`make refresh`: run every notebook and store its outputs in it. Byte-identical when nothing changed."""
+"""`make refresh`: run every notebook and store its outputs in it. Byte-identical when nothing
+changed."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ METADATA = {
 
 
 def recorded(executed: nbformat.NotebookNode) -> str:
-    """The notebook as it is stored: outputs without metadata, no trace of the machine or the editor."""
+    """The notebook as it is stored: outputs without metadata, no trace of the machine or the
+    editor."""
     executed.metadata = nbformat.from_dict(METADATA)
     for cell in executed.cells:
         cell.metadata = nbformat.from_dict(

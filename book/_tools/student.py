@@ -14,18 +14,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NOTE = """This is a working copy of a chapter of *The Law of Robustness*: solutions and outputs are taken out.
-Run the cells in order; where you meet a hole, fill it in and run it again until it says that the answer is correct.
+NOTE = """This is a working copy of a chapter of *The Law of Robustness*: \
+solutions and outputs are taken out.
+Run the cells in order; where you meet a hole, fill it in and run it again \
+until it says that the answer is correct.
 It needs the package `lawrob_utils`."""
 
 
 def chapters(folder: Path) -> list[Path]:
-    """The notebooks of the chapters in `folder`, in reading order; the preface, number 00, is none."""
+    """The notebooks of the chapters in `folder`, in reading order; the preface, number 00, is
+    none."""
     return [p for p in sorted(folder.glob("[0-9]*.ipynb")) if not p.name.startswith("00")]
 
 
 def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook (nbformat 4 JSON) without the cells tagged `solution` and without outputs; the argument stays as it is."""
+    """The notebook (nbformat 4 JSON) without the cells tagged `solution` and without outputs; the
+    argument stays as it is."""
     result = copy.deepcopy(notebook)
     result["cells"] = [
         c for c in result["cells"] if "solution" not in c["metadata"].get("tags", [])
@@ -46,7 +50,8 @@ def student_copy(notebook: dict[str, Any]) -> dict[str, Any]:
 def write_student_copies(sources: Path, folder: Path) -> list[Path]:
     """Write a student copy of every chapter in `sources` to `folder`; returns the files written.
 
-    Raises `ValueError` if `sources` has no chapters, or if `folder` is `sources` itself, whose files it would overwrite.
+    Raises `ValueError` if `sources` has no chapters, or if `folder` is `sources` itself, whose
+    files it would overwrite.
     """
     if not chapters(sources):
         raise ValueError(f"sources = {sources} holds no notebooks named like 01-title.ipynb")

@@ -5,8 +5,9 @@ Run `python tests/benchmarks/bench_certificate.py [--quick] [--record FILE]`. Wh
 importable (an environment of its own: pip install cvxpy scs clarabel), LipSDP is solved in the same
 run and the ratio of the times printed; else the times of tests/oracles/bench_certificate.json stand
 in, marked so. Targets: at least 100 times faster than the fastest general solver at (d, k) =
-(20, 50), 300 times at (100, 200) and (20, 200); about a second at (100, 2000); upper/lower on twenty trained
-memorising nets with k ≤ 4d: median ≤ 1.15, worst ≤ 1.3. Writes _build/benchmarks/certificate.json.
+(20, 50), 300 times at (100, 200) and (20, 200); about a second at (100, 2000); upper/lower on
+twenty trained memorising nets with k ≤ 4d: median ≤ 1.15, worst ≤ 1.3. Writes
+_build/benchmarks/certificate.json.
 
 All times are processor time on one thread, so that other work on the machine distorts neither side;
 for the general solvers only the solver counts, not the modelling layer before it.
@@ -58,7 +59,8 @@ def best_of(work, repeats):
 
 
 def lipsdp(net, form, solver):
-    """(seconds of the solver alone, value) of LipSDP-Neuron: its matrix inequality ("dual") or the relaxation over correlations ("primal")."""
+    """(seconds of the solver alone, value) of LipSDP-Neuron: its matrix inequality ("dual") or the
+    relaxation over correlations ("primal")."""
     import cvxpy as cp
 
     k, d = net.W.shape
@@ -156,11 +158,14 @@ def trained(quick):
         sampled = float(np.linalg.norm(net.gradient(data.sphere(6000, d, rng)), axis=1).max())
         rows.append(
             {
-                "d": d, "n": n, "k": k, "mse": float(batch.mse[0]), "lower": bracket.lower, "upper": bracket.upper, "ratio": bracket.ratio,
+                "d": d, "n": n, "k": k, "mse": float(batch.mse[0]), "lower": bracket.lower,
+                "upper": bracket.upper, "ratio": bracket.ratio,
                 "lower_by": bracket.lower_by, "certificate_s": seconds, "bracket_s": whole,
-                "spectral/certificate": lipschitz.spectral_bound([net.W, net.a[None]]) / certificate.value,
+                "spectral/certificate": lipschitz.spectral_bound([net.W,
+                net.a[None]]) / certificate.value,
                 "path_norm/certificate": lipschitz.nets.path_norm(net) / certificate.value,
-                "at_data/certificate": at_data / certificate.value, "sphere_sample/certificate": sampled / certificate.value,
+                "at_data/certificate": at_data / certificate.value,
+                "sphere_sample/certificate": sampled / certificate.value,
             }
         )  # fmt: skip
     return rows
@@ -228,7 +233,8 @@ def print_random(rows):
         )
         for s in row["solvers"]:
             print(
-                f"{s['solver']} {s['form']} {s['seconds']:.1f} s, {s['seconds'] / row['seconds']:.0f}x, {s['value/certificate'] - 1:+.0e}",
+                f"{s['solver']} {s['form']} {s['seconds']:.1f} s, "
+                f"{s['seconds'] / row['seconds']:.0f}x, {s['value/certificate'] - 1:+.0e}",
                 end="; ",
             )
         if row["solvers"]:
@@ -273,7 +279,8 @@ def print_trained(rows):
         print(f"{1e3 * r['certificate_s']:>9.1f}" + "".join(f"{value:>9.2f}" for value in context))
     ratios = [r["ratio"] for r in rows]
     print(
-        f"upper/lower on {len(ratios)} trained nets: median {np.median(ratios):.3f} (target <= 1.15), worst {max(ratios):.3f} (target <= 1.3)"
+        f"upper/lower on {len(ratios)} trained nets: median {np.median(ratios):.3f} (target <= "
+        f"1.15), worst {max(ratios):.3f} (target <= 1.3)"
     )
 
 
@@ -302,7 +309,8 @@ def main() -> None:
     print("\ndeep: product of norms, bound, seconds, best gradient found")
     for r in result["deep"]:
         print(
-            f"  {'-'.join(map(str, r['widths']))}: {r['product']:.3f}, {r['bound']:.4f}, {r['seconds']:.2f} s, {r['lower']:.3f}"
+            f"  {'-'.join(map(str, r['widths']))}: {r['product']:.3f}, {r['bound']:.4f}, "
+            f"{r['seconds']:.2f} s, {r['lower']:.3f}"
         )
 
     out = Path("_build/benchmarks")
@@ -319,8 +327,10 @@ def main() -> None:
                 packages[name] = "absent"
         provenance = {
             "command": "python tests/benchmarks/bench_certificate.py --record FILE",
-            "date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "packages": packages, "machine": platform.machine(),
-            "cores": os.cpu_count(), "threads": os.environ["OMP_NUM_THREADS"], "load_at_the_end": os.getloadavg()[0],
+            "date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0],
+            "packages": packages, "machine": platform.machine(),
+            "cores": os.cpu_count(), "threads": os.environ["OMP_NUM_THREADS"],
+            "load_at_the_end": os.getloadavg()[0],
         }  # fmt: skip
         arguments.record.write_text(
             json.dumps({"provenance": provenance, **result}, indent=1) + "\n"

@@ -1,9 +1,11 @@
-"""Fast adversarial training on MNIST (ℓ∞, 0.3) against a plain PGD-10 loop: CPU time of an epoch, and robust accuracy after equal epochs.
+"""Fast adversarial training on MNIST (ℓ∞, 0.3) against a plain PGD-10 loop: CPU time of an epoch,
+and robust accuracy after equal epochs.
 
-Run `python tests/benchmarks/bench_fast_training.py [--quick]` (about 5 minutes on one core; needs MNIST). Target: an epoch at least 3 times
-faster, robust accuracy at most 0.01 below. Same nets (scale 2), same 20 000 images, epochs, batches, optimiser and growing radius; the loop
-takes 10 steps of eps/4, in float32, with torch's own layers. Accuracy on 2000 test images under 20 steps from each of 2 starts.
-Prints a table and writes _build/benchmarks/fast_training.json.
+Run `python tests/benchmarks/bench_fast_training.py [--quick]` (about 5 minutes on one core; needs
+MNIST). Target: an epoch at least 3 times faster, robust accuracy at most 0.01 below. Same nets
+(scale 2), same 20 000 images, epochs, batches, optimiser and growing radius; the loop takes 10
+steps of eps/4, in float32, with torch's own layers. Accuracy on 2000 test images under 20 steps
+from each of 2 starts. Prints a table and writes _build/benchmarks/fast_training.json.
 """
 
 import argparse
@@ -28,8 +30,10 @@ def plain_loop(X, y, epochs, rng) -> torch.nn.Module:
     """Madry's training as a tutorial would write it, with the schedules of `fit_convnet`."""
     nn, s = torch.nn, SCALE
     net = nn.Sequential(
-        nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 2 * s, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(2 * s, 4 * s, 5, padding=2),
-        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(196 * s, 64 * s), nn.ReLU(), nn.Linear(64 * s, 10),
+        nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 2 * s, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(2 * s, 4 * s, 5, padding=2),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(196 * s, 64 * s), nn.ReLU(),
+        nn.Linear(64 * s, 10),
     )  # fmt: skip
     with torch.no_grad():
         for p, w in zip(net.parameters(), convnets._initial(s, 28, rng), strict=True):
@@ -74,7 +78,8 @@ def main() -> None:
     for seed in range(seeds):
         torch.manual_seed(seed)
         ways = {"plain PGD-10": lambda rng: plain_loop(train.X[:n], train.labels[:n], epochs, rng),
-                "fast": lambda rng: convnets.fit_convnet(train.X[:n], train.labels[:n], SCALE, rng=rng, eps=EPS, epochs=epochs).as_module()}  # fmt: skip
+                "fast": lambda rng: convnets.fit_convnet(train.X[:n], train.labels[:n], SCALE,
+                rng=rng, eps=EPS, epochs=epochs).as_module()}  # fmt: skip
         for way, fit in ways.items():
             begin = time.process_time()
             net = fit(np.random.default_rng(seed))
@@ -87,7 +92,8 @@ def main() -> None:
                 {"way": way, "seed": seed, "seconds_per_epoch": seconds, "robust": float(robust)}
             )
             print(
-                f"{way:14s} seed {seed}  {seconds:7.1f} s an epoch of {n} images   robust accuracy {robust:.3f}",
+                f"{way:14s} seed {seed}  {seconds:7.1f} s an epoch of {n} images   robust accuracy "
+                f"{robust:.3f}",
                 flush=True,
             )
     ratios = [
@@ -98,7 +104,8 @@ def main() -> None:
         np.mean([b["robust"] - a["robust"] for a, b in zip(rows[::2], rows[1::2], strict=True)])
     )
     print(
-        f"an epoch is {min(ratios):.1f} times faster in the worst run (target 3), robust accuracy changes by {change:+.3f} (target at least -0.01)"
+        f"an epoch is {min(ratios):.1f} times faster in the worst run (target 3), robust accuracy "
+        f"changes by {change:+.3f} (target at least -0.01)"
     )
     path = Path("_build/benchmarks/fast_training.json")
     path.parent.mkdir(parents=True, exist_ok=True)

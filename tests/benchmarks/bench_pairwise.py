@@ -1,7 +1,8 @@
-"""Exact pairwise slopes against the bare blockwise matrix product over the same triangle: time ratio, peak memory.
+"""Exact pairwise slopes against the bare blockwise matrix product over the same triangle: time
+ratio, peak memory.
 
-Run `python tests/benchmarks/bench_pairwise.py [--quick]`. Target at n = 20 000, d = 784: at most 2 times the product's
-time, at most 1.5 GB. Prints a table and writes _build/benchmarks/pairwise.json.
+Run `python tests/benchmarks/bench_pairwise.py [--quick]`. Target at n = 20 000, d = 784: at most 2
+times the product's time, at most 1.5 GB. Prints a table and writes _build/benchmarks/pairwise.json.
 """
 
 import argparse
@@ -43,7 +44,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="n = 4000 instead of 20 000")
     n, d = (4_000 if parser.parse_args().quick else 20_000), 784
     rng = np.random.default_rng(0)
-    # Half of the points are a cluster of radius 0.01, so that the recomputation of small distances has work to do.
+    # Half of the points are a cluster of radius 0.01, so that the recomputation of small distances
+    # has work to do.
     spread, y = data.sphere(n, d, rng), data.random_signs(n, rng)
     cases = {
         "sphere": spread,

@@ -1,8 +1,9 @@
-"""Monte Carlo for a finite class against the bare matrix product of signs and values: time ratio, peak memory.
+"""Monte Carlo for a finite class against the bare matrix product of signs and values: time ratio,
+peak memory.
 
-Run `python tests/benchmarks/bench_rademacher.py [--quick]`. Target for 10 000 functions at 2000 points with 200 draws: at most
-1.5 times the product's time, and memory that holds a block of functions, not the class. Prints a table and writes
-_build/benchmarks/rademacher.json.
+Run `python tests/benchmarks/bench_rademacher.py [--quick]`. Target for 10 000 functions at 2000
+points with 200 draws: at most 1.5 times the product's time, and memory that holds a block of
+functions, not the class. Prints a table and writes _build/benchmarks/rademacher.json.
 """
 
 import argparse
@@ -75,7 +76,8 @@ def main() -> None:
     rows = []
     for name, work, bare in cases:
         bare()  # warm up
-        # bare, work, bare, work, …: each ratio compares neighbours, so that a drift of the clock rate cancels
+        # bare, work, bare, work, …: each ratio compares neighbours, so that a drift of the clock
+        # rate cancels
         pairs = [(seconds(bare), seconds(work)) for _ in range(rounds)]
         ratio = statistics.median(w / b for b, w in pairs)
         rows.append(
@@ -88,7 +90,8 @@ def main() -> None:
             }
         )
     print(
-        f"{N} functions, {n} points, {draws} draws; the values alone take {V.nbytes / 1e6:.0f} MB; best times, median ratio of {rounds} rounds"
+        f"{N} functions, {n} points, {draws} draws; the values alone take {V.nbytes / 1e6:.0f} MB; "
+        f"best times, median ratio of {rounds} rounds"
     )
     print(f"{'case':<30}{'bare s':>8}{'work s':>8}{'ratio':>7}{'target':>8}{'peak MB':>9}")
     for row in rows:

@@ -1,7 +1,9 @@
-"""What a record adds to its rows at about a second of work a row: its seconds beyond those that the rows measure of themselves.
+"""What a record adds to its rows at about a second of work a row: its seconds beyond those that the
+rows measure of themselves.
 
-Run `python tests/benchmarks/bench_records.py [--quick]`. Target: less than 2 % of the rows' seconds, with a journal on disk, in one process;
-with two the seconds of both count, and the start of the processes is told apart, since it is paid once. Prints a table and writes
+Run `python tests/benchmarks/bench_records.py [--quick]`. Target: less than 2 % of the rows'
+seconds, with a journal on disk, in one process; with two the seconds of both count, and the start
+of the processes is told apart, since it is paid once. Prints a table and writes
 _build/benchmarks/records.json.
 """
 
@@ -32,7 +34,8 @@ def row(*, rng, device, i, products):
 
 
 def overhead(jobs: int, count: int, products: int) -> tuple[float, float, float]:
-    """Seconds beyond the rows' own, as a share of them; seconds before the first row; the mean seconds of a row."""
+    """Seconds beyond the rows' own, as a share of them; seconds before the first row; the mean
+    seconds of a row."""
     with tempfile.TemporaryDirectory() as folder:
         begin = time.time()
         grid = {"i": range(count), "products": (products,)}
@@ -53,7 +56,8 @@ def main() -> None:
     overhead(1, 1, 1)
     products = max(1, round(20 / overhead(1, 1, 20)[2]))
     print(
-        f"{'processes':>9} {'seconds a row':>13} {'overhead: median':>16} {'least':>7} {'most':>7} {'start':>7}"
+        f"{'processes':>9} {'seconds a row':>13} {'overhead: median':>16} {'least':>7} {'most':>7} "
+        f"{'start':>7}"
     )
     table = []
     for jobs in (1, 2):
@@ -68,10 +72,12 @@ def main() -> None:
         table.append(line)
         middle = statistics.median(shares)
         print(
-            f"{jobs:9d} {line['seconds']:13.2f} {middle:16.1%} {min(shares):7.1%} {max(shares):7.1%} {line['start']:5.1f} s"
+            f"{jobs:9d} {line['seconds']:13.2f} {middle:16.1%} {min(shares):7.1%} "
+            f"{max(shares):7.1%} {line['start']:5.1f} s"
         )
     print(
-        "target: below 2 % in one process; in two, the last rows of either process do not end together, which counts here too"
+        "target: below 2 % in one process; in two, the last rows of either process do not end "
+        "together, which counts here too"
     )
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)

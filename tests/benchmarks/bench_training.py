@@ -1,10 +1,11 @@
-"""Training E = 64 two-layer nets at (d, k, n) = (20, 32, 100) at once or one after the other: ratio.
+"""Training E = 64 two-layer nets at (d, k, n) = (20, 32, 100) at once or one after the other:
+ratio.
 
 
 Run `python tests/benchmarks/bench_training.py [--quick]`. Target: at least 8 times the loop
 over nn.Modules in the worst of five runs.
-Both train the same nets, full batch, by Adam, in float64; times are CPU time. Prints a line and writes
-_build/benchmarks/training.json.
+Both train the same nets, full batch, by Adam, in float64; times are CPU time. Prints a line and
+writes _build/benchmarks/training.json.
 """
 
 import argparse
@@ -24,7 +25,8 @@ E, D, K, N = 64, 20, 32, 100
 
 
 def loop_of_modules(X, y, steps) -> float:
-    """CPU seconds a step for all E nets, one nn.Module after the other, as a tutorial would write it."""
+    """CPU seconds a step for all E nets, one nn.Module after the other, as a tutorial would write
+    it."""
     X, y = torch.tensor(X), torch.tensor(y)
     start = time.process_time()
     for e in range(E):
@@ -61,9 +63,8 @@ def main() -> None:
     )
     print("CPU milliseconds a step for all nets, five runs; target: worst ratio >= 8")
     print(
-        "loop {loop_ms:.1f}, batch {batch_ms:.2f}; ratio: worst {worst:.1f}, median {median:.1f}".format(
-            **row
-        )
+        "loop {loop_ms:.1f}, batch {batch_ms:.2f}; "
+        "ratio: worst {worst:.1f}, median {median:.1f}".format(**row)
     )
     out = Path("_build/benchmarks")
     out.mkdir(parents=True, exist_ok=True)

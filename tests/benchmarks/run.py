@@ -1,6 +1,8 @@
-"""`make bench`: every benchmark, one after the other; one that cannot run here says why, and the others go on.
+"""`make bench`: every benchmark, one after the other; one that cannot run here says why, and the
+others go on.
 
-A benchmark that lacks something (MNIST, say) ends with exit code 3 and the reason. Run one alone by its file.
+A benchmark that lacks something (MNIST, say) ends with exit code 3 and the reason. Run one alone by
+its file.
 """
 
 import subprocess

@@ -1,12 +1,13 @@
 """Solve LipSDP with general solvers and store the values: makes lipsdp.json beside it.
 
-Run it in an environment of its own (pip install cvxpy clarabel scs numpy); it imports nothing of this project:
+Run it in an environment of its own (pip install cvxpy clarabel scs numpy); it imports nothing of
+this project:
 
     python tests/oracles/lipsdp.py
 
 Two forms of the same semidefinite programme, both from Fazlyab et al. (2019), "LipSDP-Neuron":
-`dual`, the linear matrix inequality in ρ and the diagonal multipliers, for any depth; `primal`, the relaxation over
-(k+1)×(k+1) correlation matrices, for two layers and one output (Wang et al. 2022).
+`dual`, the linear matrix inequality in ρ and the diagonal multipliers, for any depth; `primal`, the
+relaxation over (k+1)×(k+1) correlation matrices, for two layers and one output (Wang et al. 2022).
 A solver's value is only as good as its tolerance and may lie on either side of the optimum.
 """
 
@@ -25,7 +26,8 @@ SCS = dict(solver="SCS", eps=1e-5, max_iters=20_000)
 
 
 def matrices(widths, seed):
-    """W_l with entries N(0, 1/inputs), drawn in this order from one generator: the recipe that the tests repeat."""
+    """W_l with entries N(0, 1/inputs), drawn in this order from one generator: the recipe that the
+    tests repeat."""
     rng = np.random.default_rng(seed)
     return [
         rng.standard_normal((o, i)) / np.sqrt(i)
@@ -34,7 +36,8 @@ def matrices(widths, seed):
 
 
 def dual(chain, **solver):
-    """min √ρ such that ρ‖x‖² − ‖W_D v_{D−1}‖² − 2 Σ_l v_lᵀΛ_l(W_l v_{l−1} − v_l) ≥ 0 for all x, v_1, …, v_{D−1}."""
+    """min √ρ such that ρ‖x‖² − ‖W_D v_{D−1}‖² − 2 Σ_l v_lᵀΛ_l(W_l v_{l−1} − v_l) ≥ 0 for all x,
+    v_1, …, v_{D−1}."""
     sizes = [chain[0].shape[1], *(len(W) for W in chain[:-1])]
     at = np.cumsum([0, *sizes])
     pick = [np.eye(at[-1])[at[i] : at[i + 1]] for i in range(len(sizes))]
@@ -85,13 +88,15 @@ def main():
             value, status = {"dual": dual, "primal": primal}[form](chain, **solver)
             seconds = time.perf_counter() - start
             row = {
-                "form": form, "widths": widths, "seed": seed, "solver": solver["solver"], "value": value, "status": status, "seconds": round(seconds, 2),
+                "form": form, "widths": widths, "seed": seed, "solver": solver["solver"],
+                "value": value, "status": status, "seconds": round(seconds, 2),
                 "sum_of_entries": float(sum(W.sum() for W in chain)),
             }  # fmt: skip
             rows.append(row)
             print(row, flush=True)
     record = {
-        "what": "values of LipSDP-Neuron; weights by matrices(widths, seed), sum_of_entries guards the recipe",
+        "what": "values of LipSDP-Neuron; weights by matrices(widths, seed), sum_of_entries guards "
+        "the recipe",
         "command": "python tests/oracles/lipsdp.py",
         "date": time.strftime("%Y-%m-%d"),
         "python": sys.version.split()[0],

@@ -1,4 +1,5 @@
-"""Makes foolbox-parity.npz and foolbox-parity.json: what foolbox's PGD does to a small net on digits.
+"""Makes foolbox-parity.npz and foolbox-parity.json: what foolbox's PGD does to a small net on
+digits.
 
 Run once, in an environment of its own, from the repository root:
     python -m venv fb && fb/bin/pip install foolbox==3.3.4 torch==2.13.0 scikit-learn
@@ -71,7 +72,8 @@ def main() -> None:
             **{p: version(p) for p in ("foolbox", "torch", "numpy", "scikit-learn")},
         },
         "net": "MLP 64-32-10 trained on all 1797 digits, torch seed 0",
-        "attack": f"first {N} digits; PGD-{STEPS}, constant step 2.5 eps/{STEPS}, cross-entropy, box [0, 1]; short: {SHORT} steps of eps/10 "
+        "attack": f"first {N} digits; PGD-{STEPS}, constant step 2.5 eps/{STEPS}, cross-entropy, "
+        f"box [0, 1]; short: {SHORT} steps of eps/10 "
         "from the image at the third radius, 40 images",
         "results": results,
     }

@@ -1,11 +1,13 @@
-"""Estimate dimensions with scikit-dimension and store the values: makes scikit_dimension.json beside it.
+"""Estimate dimensions with scikit-dimension and store the values: makes scikit_dimension.json
+beside it.
 
-Run it in an environment of its own (pip install scikit-dimension); it imports nothing of this project:
+Run it in an environment of its own (pip install scikit-dimension); it imports nothing of this
+project:
 
     python tests/oracles/scikit_dimension.py
 
-TwoNN with its line fit and 10 % discarded; MLE with comb="mle", which averages inverses as MacKay and Ghahramani advise;
-lPCA's participation ratio. `clouds` is the recipe that the tests repeat.
+TwoNN with its line fit and 10 % discarded; MLE with comb="mle", which averages inverses as MacKay
+and Ghahramani advise; lPCA's participation ratio. `clouds` is the recipe that the tests repeat.
 """
 
 import json
@@ -19,7 +21,8 @@ from sklearn.datasets import load_digits
 
 
 def clouds():
-    """Name → points: a 5-sphere in R^12, a cube of 3 dimensions in R^8, a Gaussian with falling spectrum, scikit-learn's digits."""
+    """Name → points: a 5-sphere in R^12, a cube of 3 dimensions in R^8, a Gaussian with falling
+    spectrum, scikit-learn's digits."""
     rng = np.random.default_rng(81)
     S = rng.standard_normal((1000, 6))
     Q = np.linalg.qr(rng.standard_normal((12, 6)))[0]

@@ -1,4 +1,5 @@
-"""axe finds no violation of WCAG 2.1 A and AA: light and dark, wide and narrow, with all that is folded opened."""
+"""axe finds no violation of WCAG 2.1 A and AA: light and dark, wide and narrow, with all that is
+folded opened."""
 
 import pytest
 from conftest import COLOURS, EVERYTHING, LIGHTEN, ONE_OF_EACH_COLOUR, STRUCTURE, run_axe
@@ -25,13 +26,16 @@ def test_page_of_each_kind_passes_axe_on_a_phone(kind, look):
 def test_axe_sees_a_pale_word_among_others_of_its_kind_and_a_picture_without_a_text(
     new_window, first
 ):
-    """What is left out before axe looks does not hide a fault: a word of its own colour, a picture, in the light and in the dark."""
+    """What is left out before axe looks does not hide a fault: a word of its own colour, a picture,
+    in the light and in the dark."""
     window = new_window()
     tab = window.visit(first)
     tab.evaluate(
         """() => {
-            document.querySelectorAll('.bd-article p')[1].insertAdjacentHTML('beforeend', '<span>as it is</span><span style="color: #999">pale</span>');
-            document.querySelector('.bd-article').insertAdjacentHTML('beforeend', '<img src="data:,">');
+            const add = (element, html) => element.insertAdjacentHTML('beforeend', html);
+            add(document.querySelectorAll('.bd-article p')[1],
+                '<span>as it is</span><span style="color: #999">pale</span>');
+            add(document.querySelector('.bd-article'), '<img src="data:,">');
         }"""
     )
     tab.evaluate(LIGHTEN)

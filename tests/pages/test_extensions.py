@@ -14,7 +14,10 @@ book_site = pytest.importorskip("book_site")
 
 
 def test_style_sheet_keeps_rules_for_used_classes_and_for_elements_and_nothing_else():
-    css = '@charset "UTF-8";a{x:y}.used,.lost{b:c}.lost a{d:e}.used:not(.lost){f:g}@media print{.lost{h:i}.used{j:k}}@media screen{.lost{l:m}}'
+    css = (
+        '@charset "UTF-8";a{x:y}.used,.lost{b:c}.lost a{d:e}.used:not(.lost){f:g}'
+        "@media print{.lost{h:i}.used{j:k}}@media screen{.lost{l:m}}"
+    )
     assert (
         offline.used_only(css, {"used"})
         == '@charset "UTF-8";a{x:y}.used{b:c}.used:not(.lost){f:g}@media print{.used{j:k}}'

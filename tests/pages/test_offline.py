@@ -1,4 +1,5 @@
-"""Pages ask no other host for anything, and work without a network: formulas, search, icons, downloads, the page for wrong addresses."""
+"""Pages ask no other host for anything, and work without a network: formulas, search, icons,
+downloads, the page for wrong addresses."""
 
 import json
 import re
@@ -78,7 +79,8 @@ def test_wrong_address_at_any_depth_shows_a_page_whose_links_work(new_window, ad
     ), "the page has lost its style sheets"
     links = set(
         tab.evaluate(
-            "[...document.querySelectorAll('a[href], form[action]')].map((link) => link.href || link.action)"
+            "[...document.querySelectorAll('a[href], form[action]')].map((link) => link.href || "
+            "link.action)"
         )
     )
     inside = {link.split("#")[0] for link in links if link.startswith(address)} - {tab.url}

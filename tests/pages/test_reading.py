@@ -17,15 +17,19 @@ def test_what_scrolls_sideways_can_be_reached_with_the_keyboard(page, look):
 
 
 def test_long_formula_scrolls_in_its_box(new_window, first):
-    """A formula wider than a phone, put into a page, stays inside the column and can be scrolled to its end."""
+    """A formula wider than a phone, put into a page, stays inside the column and can be scrolled to
+    its end."""
     window = new_window(width=PHONE)
     tab = window.visit(first)
     tab.evaluate(
         """async () => {
             const terms = Array.from({length: 30}, (_, i) => 'x_{' + i + '}').join('+');
             document.querySelector('.bd-article').insertAdjacentHTML('beforeend',
-                '<div class="math" id="long">\\\\[' + terms + '\\\\]</div><p>and <span class="math" id="inline">\\\\(' + terms + '\\\\)</span> in a line</p>');
-            await MathJax.typesetPromise([document.getElementById('long'), document.getElementById('inline')]);
+                '<div class="math" id="long">\\\\[' + terms + '\\\\]</div>' +
+                '<p>and <span class="math" id="inline">\\\\(' + terms +
+                '\\\\)</span> in a line</p>');
+            await MathJax.typesetPromise(
+                ['long', 'inline'].map((id) => document.getElementById(id)));
             window.dispatchEvent(new Event('resize'));
         }"""
     )
@@ -33,7 +37,8 @@ def test_long_formula_scrolls_in_its_box(new_window, first):
     assert tab.evaluate("document.documentElement.scrollWidth") <= PHONE
     for box in ("#long mjx-container", "#inline"):
         inner, outer, stop = tab.evaluate(
-            "(box) => { const e = document.querySelector(box); return [e.scrollWidth, e.clientWidth, e.tabIndex]; }",
+            "(box) => { const e = document.querySelector(box); return [e.scrollWidth, "
+            "e.clientWidth, e.tabIndex]; }",
             box,
         )
         assert inner > outer + 100 and outer <= PHONE and stop == 0

@@ -1,4 +1,5 @@
-"""One value in _config.yml, lawrob_repository, decides whether pages have buttons that lead to the repository."""
+"""One value in _config.yml, lawrob_repository, decides whether pages have buttons that lead to the
+repository."""
 
 import os
 import subprocess
@@ -13,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_book(folder: Path, address: str) -> Path:
-    """A book of one notebook and one page with the configuration of this one; returns its built page."""
+    """A book of one notebook and one page with the configuration of this one; returns its built
+    page."""
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     settings["sphinx"]["config"]["lawrob_repository"] = address
     settings["sphinx"]["local_extensions"] = {"book_site": "book/_ext", "offline": "book/_ext"}

@@ -1,4 +1,5 @@
-"""What a page weighs when it is loaded for the first time: text as gzip -9 makes it, fonts and pictures as they are."""
+"""What a page weighs when it is loaded for the first time: text as gzip -9 makes it, fonts and
+pictures as they are."""
 
 import pytest
 
@@ -15,7 +16,8 @@ def test_chapter_is_within_its_budget(chapter, look, address, record_property):
     record_property("weight", sum(frame.values()))
     heaviest = sorted(frame.items(), key=lambda item: -item[1])[:6]
     print(
-        f"{chapter}: {sum(frame.values()) / 1000:.0f} kB, with its figures {sum(found.values()) / 1000:.0f} kB; heaviest {heaviest}"
+        f"{chapter}: {sum(frame.values()) / 1000:.0f} kB, with its figures "
+        f"{sum(found.values()) / 1000:.0f} kB; heaviest {heaviest}"
     )
     assert sum(frame.values()) <= BUDGET, heaviest
 

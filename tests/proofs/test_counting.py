@@ -29,7 +29,8 @@ def test_no_choice_of_features_memorizes_more_than_the_price_of_choosing_allows(
 
 @pytest.mark.parametrize("n, P", [(6, 1), (6, 2), (6, 3)])
 def test_counting_with_parameters_is_sharp_for_classes_that_store_digits(n, P):
-    # each parameter in [-1/2, 1/2] holds k = n/P digits as plateaus with ramps of slope J = 2^(k+1), so W·J = 2^k
+    # each parameter in [-1/2, 1/2] holds k = n/P digits as plateaus with ramps of slope J =
+    # 2^(k+1), so W·J = 2^k
     k = n // P
     w = np.linspace(-0.5, 0.5, 2 ** (k + 1) * 64 + 1)
     breaks = (w[:, None] + 0.5) * 2 ** np.arange(

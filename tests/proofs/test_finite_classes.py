@@ -19,9 +19,7 @@ def test_one_function_fits_balanced_signs_with_probability_below_the_exponential
 
 
 @given(a=real, b=real, lam=real, K=st.floats(0.05, 2))
-def test_noise_times_a_gaussian_function_has_four_times_its_variance_proxy_however_noise_depends_on_the_point(
-    a, b, lam, K
-):
+def test_noise_times_a_gaussian_function_has_four_times_its_variance_proxy(a, b, lam, K):
     t, weight = np.polynomial.hermite_e.hermegauss(80)
     weight /= weight.sum()
     h, g = K * t, np.tanh(a * t + b)  # labels ±1 with mean g(x)

@@ -1,13 +1,16 @@
-"""Networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz constant: the record of chapter 7.
+"""Networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz
+constant: the record of chapter 7.
 
-    python -m lawrob_utils.records bit_certificate --preset full     (12 minutes on one core; writes book/recorded/bit_certificate/)
-    python -m lawrob_utils.records bit_certificate --preset quick --out FOLDER
+    python -m lawrob_utils.records bit_certificate --preset full     (12 minutes on one core; writes
+    book/recorded/bit_certificate/) python -m lawrob_utils.records bit_certificate --preset quick
+    --out FOLDER
 
-Read in order: `grid` (what is run), `measure` (one row), `load`. The column `net` of the table holds the one-bit networks found by
-annealing, one bit a weight, in base64.
+Read in order: `grid` (what is run), `measure` (one row), `load`. The column `net` of the table
+holds the one-bit networks found by annealing, one bit a weight, in base64.
 
-Every row pays 9 bits more than its weights: 8 say which row it is (there are fewer than 256), 1 says which of the two codes is used. So
-all certificates of the table hold at once, with probability at least 1 − δ over the points.
+Every row pays 9 bits more than its weights: 8 say which row it is (there are fewer than 256), 1
+says which of the two codes is used. So all certificates of the table hold at once, with probability
+at least 1 − δ over the points.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ Key = tuple[int, int, int]  # n, d, k
 
 
 class Row(NamedTuple):
-    """One network: how it is found (method), width k, bits per weight, the weight μ of the Lipschitz penalty, the fraction pruned."""
+    """One network: how it is found (method), width k, bits per weight, the weight μ of the
+    Lipschitz penalty, the fraction pruned."""
 
     method: str
     k: int
@@ -51,7 +55,8 @@ class Row(NamedTuple):
 
 
 def grid(sizes: tuple[tuple[int, int], ...]) -> tuple[dict, ...]:
-    """What is run for n points in dimension d, for every size (n, d); trained nets have about 1.6 weights a point."""
+    """What is run for n points in dimension d, for every size (n, d); trained nets have about 1.6
+    weights a point."""
     mappings: list[dict] = []
     for n, d in sizes:
         k, one = max(2, round(1.6 * n / d)), {"n": (n,), "d": (d,)}
@@ -124,11 +129,13 @@ def sample(n: int, d: int) -> tuple[Float[ndarray, "n d"], Float[ndarray, "n"]]:
 def measure(
     *, rng: np.random.Generator | None = None, device: str = "cpu", n: int, d: int, **parameters
 ) -> dict:
-    """One row of the table; the other parameters are the fields of `Row`. Fewer than 1000 points are a try, with fewer steps.
+    """One row of the table; the other parameters are the fields of `Row`. Fewer than 1000 points
+    are a try, with fewer steps.
 
-    `certified` uses the plain code, `certified_occam` the one that first tells how often each symbol occurs; both pay `ROW_BITS` more.
-    lower ≤ Lip ≤ upper is the bracket over R^d; correlation is that of f(x_i) and y_i. Everything runs on the CPU. The generator that is
-    handed in is not used: the row's own is as old as the record.
+    `certified` uses the plain code, `certified_occam` the one that first tells how often each
+    symbol occurs; both pay `ROW_BITS` more. lower ≤ Lip ≤ upper is the bracket over R^d;
+    correlation is that of f(x_i) and y_i. Everything runs on the CPU. The generator that is handed
+    in is not used: the row's own is as old as the record.
     """
     row, quick = Row(**parameters), n < 1000
     X, y = sample(n, d)
@@ -182,19 +189,22 @@ def measure(
         "correlation": round(float(np.corrcoef(values, y)[0, 1]), 4),
         "certified": _digits(bit_certificate(y, values, plain + ROW_BITS, d, DELTA)),
         "certified_occam": _digits(bit_certificate(y, values, occam + ROW_BITS, d, DELTA)),
-        "lower": _digits(bracket.lower), "upper": _digits(bracket.upper, up=True), "net": kept or None,
+        "lower": _digits(bracket.lower), "upper": _digits(bracket.upper, up=True),
+        "net": kept or None,
     }  # fmt: skip
 
 
 def _linear(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, ndarray]:
-    """The sign of each coordinate of Σ(y_i − ȳ)x_i, with the smallest of them set to 0: f = ⟨w, x⟩ and Lip(f) = ‖w‖."""
+    """The sign of each coordinate of Σ(y_i − ȳ)x_i, with the smallest of them set to 0: f = ⟨w, x⟩
+    and Lip(f) = ‖w‖."""
     sums = X.T @ (y - y.mean())
     w = np.where(sums >= 0, 1, -1) * (np.abs(sums) >= np.quantile(np.abs(sums), row.prune))
     return X @ w, Bracket.exact(float(np.linalg.norm(w)), "norm of the weights"), w
 
 
 def _bumps(row: Row, X: ndarray, y: ndarray) -> tuple[ndarray, Bracket, int, int]:
-    """A cone of height y_i on each rounded point; the radius follows from the centres, and the class may depend on the labels."""
+    """A cone of height y_i on each rounded point; the radius follows from the centres, and the
+    class may depend on the labels."""
     codes = quantize(X, row.bits)
     f = Bumps.fit(codes / np.linalg.norm(codes, axis=1, keepdims=True), y)
     return (
@@ -211,7 +221,8 @@ def _parameters(row: Row, n: int, d: int) -> int:
 
 
 def _digits(value: float, up: bool = False) -> float:
-    """Four decimals, rounded down, or up for an upper bound, so that what is written is still a bound."""
+    """Four decimals, rounded down, or up for an upper bound, so that what is written is still a
+    bound."""
     return float((np.ceil if up else np.floor)(value * 1e4) / 1e4)
 
 
@@ -239,12 +250,14 @@ def _unpacked(d: int, k: int, text: str) -> WithLinearNeuron:
 
 RECORD = Record(
     name="bit_certificate",
-    summary="networks of a few bits, what the bit certificate says of them, and the bracket of their Lipschitz constant (chapter 7)",
+    summary="networks of a few bits, what the bit certificate says of them, and the bracket of "
+    "their Lipschitz constant (chapter 7)",
     presets={preset: grid(sizes) for preset, sizes in SIZES.items()},
     seed=SEED,
     minutes={"quick": 0.1, "full": 12},
     needs=("torch",),
     row=measure,
-    tolerance="annealed rows: exactly, to the digits written; trained rows: 5 % in certified, lower and upper",
+    tolerance="annealed rows: exactly, to the digits written; trained rows: 5 % in certified, "
+    "lower and upper",
 )
 run = RECORD.run

@@ -20,9 +20,11 @@ from lawrob_utils.networks import TwoLayer
 
 @dataclass(frozen=True, eq=False)
 class WithLinearNeuron(FewBitNet):
-    """f(x) = t + s·(Σ_j a_j φ(⟨q_j, x⟩) + λ⟨q_0, x⟩): a `FewBitNet` and, if skip is not None, a linear neuron with the integers q_0 = skip (d,).
+    """f(x) = t + s·(Σ_j a_j φ(⟨q_j, x⟩) + λ⟨q_0, x⟩): a `FewBitNet` and, if skip is not None, a
+    linear neuron with the integers q_0 = skip (d,).
 
-    λ = skip_weight > 0 is fixed before the data are seen. Raises ValueError as `FewBitNet`, or if skip does not fit.
+    λ = skip_weight > 0 is fixed before the data are seen. Raises ValueError as `FewBitNet`, or if
+    skip does not fit.
     """
 
     skip: Int[ndarray, "d"] | None = None
@@ -71,14 +73,18 @@ def anneal_signs(
     repel: float = 3.0,
     sweeps: int = 300,
 ) -> WithLinearNeuron:
-    """A one-bit net Σ_j ±|⟨q_j, x⟩| (+ λ⟨q_0, x⟩) whose rows q_j ∈ {±1}^d fit y and are nearly orthogonal, by simulated annealing.
+    """A one-bit net Σ_j ±|⟨q_j, x⟩| (+ λ⟨q_0, x⟩) whose rows q_j ∈ {±1}^d fit y and are nearly
+    orthogonal, by simulated annealing.
 
-    What correlates |⟨q, x⟩| with the labels is, in the leading order, the quadratic form qᵀAq, A = Σ_i (y_i − ȳ)x_i x_iᵀ; the
-    first half of the neurons maximises it, the second half minimises it. Each sweep redraws every sign with probability 1/(1 + e^{−2h/T}) of
-    being +1, h its local field; the temperature T falls geometrically. `repel` weighs the overlaps ⟨q_i, q_j⟩, which would add
-    up to a large Lipschitz constant. With skip, q_0 = sign(Σ(y_i − ȳ)x_i), the best sign vector for a linear neuron.
+    What correlates |⟨q, x⟩| with the labels is, in the leading order, the quadratic form qᵀAq, A =
+    Σ_i (y_i − ȳ)x_i x_iᵀ; the first half of the neurons maximises it, the second half minimises it.
+    Each sweep redraws every sign with probability 1/(1 + e^{−2h/T}) of being +1, h its local field;
+    the temperature T falls geometrically. `repel` weighs the overlaps ⟨q_i, q_j⟩, which would add
+    up to a large Lipschitz constant. With skip, q_0 = sign(Σ(y_i − ȳ)x_i), the best sign vector for
+    a linear neuron.
 
-    Parameters: X (n, d); y (n,); k ≥ 1; sweeps ≥ 2; repel ≥ 0. Raises ValueError for wrong shapes or settings outside their range.
+    Parameters: X (n, d); y (n,); k ≥ 1; sweeps ≥ 2; repel ≥ 0. Raises ValueError for wrong shapes
+    or settings outside their range.
     """
     X = check.matrix(X)
     n, d = X.shape
@@ -128,10 +134,12 @@ def anneal_signs(
 def improve_signs(
     net: WithLinearNeuron, X: Float[ndarray, "n d"], y: Float[ndarray, "n"], *, rounds: int = 1000
 ) -> WithLinearNeuron:
-    """The one-bit "abs" net after flips of single signs of its hidden weights, each of which raised Σ(y_i − ȳ)f(x_i)/Lip(f).
+    """The one-bit "abs" net after flips of single signs of its hidden weights, each of which raised
+    Σ(y_i − ȳ)f(x_i)/Lip(f).
 
-    Neuron after neuron, the flip that promises most is made if the ratio rises, with Lip(f) = max_σ ‖Σ σ_j q_j‖ as a search over single
-    changes of σ finds it; until no neuron improves, or after `rounds` neurons.
+    Neuron after neuron, the flip that promises most is made if the ratio rises, with Lip(f) = max_σ
+    ‖Σ σ_j q_j‖ as a search over single changes of σ finds it; until no neuron improves, or after
+    `rounds` neurons.
 
     Raises ValueError for other nets or wrong shapes.
     """
@@ -176,7 +184,8 @@ def improve_signs(
 def _steepest_signs(
     V: Float[ndarray, "k d"], start: Float[ndarray, "k"] | None
 ) -> tuple[Float[ndarray, "k"], float]:
-    """σ ∈ {±1}^k with a large ‖Σ σ_j v_j‖², and that: single flips until none helps, from the top eigenvector, `start` and four random σ."""
+    """σ ∈ {±1}^k with a large ‖Σ σ_j v_j‖², and that: single flips until none helps, from the top
+    eigenvector, `start` and four random σ."""
     gram = V @ V.T
     starts = [
         np.linalg.eigh(gram)[1][:, -1],

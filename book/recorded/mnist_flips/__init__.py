@@ -1,11 +1,14 @@
-"""A small net trained on MNIST, ten test images, and the accuracy that is left under attack: the recorded run of chapter 1.
+"""A small net trained on MNIST, ten test images, and the accuracy that is left under attack: the
+recorded run of chapter 1.
 
-    python -m lawrob_utils.records mnist_flips --preset full     (a minute; writes book/recorded/mnist_flips/)
-    python -m lawrob_utils.records mnist_flips --preset quick --out FOLDER
+    python -m lawrob_utils.records mnist_flips --preset full     (a minute; writes
+    book/recorded/mnist_flips/) python -m lawrob_utils.records mnist_flips --preset quick --out
+    FOLDER
 
-Read in order: `measure_accuracy` (what one row of the record is), `run` (training, measuring, writing), `load` (reading it back).
-The record holds accuracy.csv (a row per perturbation, norm and radius), flips.npz (the net in half precision and ten images, so that
-the attack on them runs without MNIST) and provenance.json.
+Read in order: `measure_accuracy` (what one row of the record is), `run` (training, measuring,
+writing), `load` (reading it back). The record holds accuracy.csv (a row per perturbation, norm and
+radius), flips.npz (the net in half precision and ten images, so that the attack on them runs
+without MNIST) and provenance.json.
 """
 
 from __future__ import annotations
@@ -43,9 +46,11 @@ STEPS = 40
 
 @dataclass(frozen=True, eq=False)
 class Flips:
-    """The recorded run: the net, ten test images X (10, 784) with their labels and places in the test set, and the accuracy rows.
+    """The recorded run: the net, ten test images X (10, 784) with their labels and places in the
+    test set, and the accuracy rows.
 
-    Each row of `accuracy` is a dict with kind ("pgd" or "noise"), norm ("l2" or "linf"), radius and accuracy (both float).
+    Each row of `accuracy` is a dict with kind ("pgd" or "noise"), norm ("l2" or "linf"), radius and
+    accuracy (both float).
     """
 
     net: MLP
@@ -59,7 +64,8 @@ class Flips:
         rows = [r for r in self.accuracy if (r["kind"], r["norm"]) == (kind, norm)]
         if not rows:
             raise ValueError(
-                f"kind = {kind!r}, norm = {norm!r} is not recorded; kinds are 'pgd', 'noise', norms 'l2', 'linf'"
+                f"kind = {kind!r}, norm = {norm!r} is not recorded; kinds are 'pgd', 'noise', "
+                f"norms 'l2', 'linf'"
             )
         return np.array([r["radius"] for r in rows]), np.array([r["accuracy"] for r in rows])
 
@@ -72,10 +78,12 @@ def measure_accuracy(
     norm: Norm,
     radii: tuple[float, ...],
 ) -> Float[ndarray, "m"]:
-    """The accuracy of the net on (X, y) at each radius, under PGD ("pgd") or random noise of the same size ("noise").
+    """The accuracy of the net on (X, y) at each radius, under PGD ("pgd") or random noise of the
+    same size ("noise").
 
-    "pgd": 40 steps from the image itself, pixels kept in [0, 1]. "noise": one random perturbation per image and radius, of exactly
-    that ℓ2 length (uniform direction) or with every pixel moved by ± the radius; then clipped to [0, 1].
+    "pgd": 40 steps from the image itself, pixels kept in [0, 1]. "noise": one random perturbation
+    per image and radius, of exactly that ℓ2 length (uniform direction) or with every pixel moved by
+    ± the radius; then clipped to [0, 1].
     """
     check.one_of(kind, "kind", ("pgd", "noise")), check.one_of(norm, "norm", ("l2", "linf"))
     X = np.asarray(X, dtype=np.float64)
@@ -95,7 +103,8 @@ def measure_accuracy(
 
 
 def run(out: Path, preset: str = "full") -> Flips:
-    """Train, measure, and write the record into the folder `out`; needs MNIST (see `lawrob_utils.data.mnist`).
+    """Train, measure, and write the record into the folder `out`; needs MNIST (see
+    `lawrob_utils.data.mnist`).
 
     Raises ValueError for an unknown preset, and what `mnist` raises if the data cannot be had.
     """
@@ -144,7 +153,8 @@ def run(out: Path, preset: str = "full") -> Flips:
         "accuracy.csv from flips.npz: 0.005 per row; from a new training: 0.03 per row"
     )
     about["data"] = (
-        "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0); accuracy on the first n_test test images; "
+        "MNIST (Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0); accuracy on the first n_test test "
+        "images; "
         "flips.npz holds ten test images, the first of each digit that the net gets right"
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -200,7 +210,8 @@ class Once(Record):
 
 RECORD = Once(
     name="mnist_flips",
-    summary="a small net trained on MNIST, ten test images, and the accuracy that is left under attack (chapter 1)",
+    summary="a small net trained on MNIST, ten test images, and the accuracy that is left under "
+    "attack (chapter 1)",
     presets=PRESETS,
     seed=SEED,
     minutes={"quick": 0.1, "full": 1},

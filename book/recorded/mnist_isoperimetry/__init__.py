@@ -1,13 +1,16 @@
-"""Is MNIST isoperimetric within its classes? Spread and tails of 1-Lipschitz functions, distances, dimensions, clusters: chapter 8.
+"""Is MNIST isoperimetric within its classes? Spread and tails of 1-Lipschitz functions, distances,
+dimensions, clusters: chapter 8.
 
-    python -m lawrob_utils.records mnist_isoperimetry --preset full          (about 8 minutes on one core)
+    python -m lawrob_utils.records mnist_isoperimetry --preset full          (about 8 minutes on one
+    core)
 
-Read in order: `row` and the four things it measures (`tail`, `distance`, `dimension`, `clusters`), the grids, and what is read off
-the table: `scale`.
+Read in order: `row` and the four things it measures (`tail`, `distance`, `dimension`, `clusters`),
+the grids, and what is read off the table: `scale`.
 
-A 1-Lipschitz function is chosen on one half of the points and measured on the other, so that the choice does not bias what is measured.
-Every part of the data is set beside two laws with the same mean and covariance: a Gaussian, for which K² = λ_max exactly, and the image of
-a uniform sphere. MNIST is the training set, pixels in [0, 1]; digits are scikit-learn's, pixels in [0, 1].
+A 1-Lipschitz function is chosen on one half of the points and measured on the other, so that the
+choice does not bias what is measured. Every part of the data is set beside two laws with the same
+mean and covariance: a Gaussian, for which K² = λ_max exactly, and the image of a uniform sphere.
+MNIST is the training set, pixels in [0, 1]; digits are scikit-learn's, pixels in [0, 1].
 """
 
 from __future__ import annotations
@@ -70,13 +73,15 @@ ESTIMATORS = (
     *(f"Levina-Bickel {k}" for k in (3, 5, 10, 20)),
 )
 BEYOND = (1, 1.5, 2, 2.5, 3, 3.5, 4)
-MOST = 20_000  # points of a part that are used for tails: all of every class, a third of MNIST as a whole
+# points of a part that are used for tails: all of every class, a third of MNIST as a whole
+MOST = 20_000
 
 
 def row(
     *, rng: np.random.Generator, device: str = "cpu", what: str, **parameters
 ) -> dict[str, object]:
-    """One number and its neighbours: `what` is tail, distance, dimension or clusters; the parameters are those of that function."""
+    """One number and its neighbours: `what` is tail, distance, dimension or clusters; the
+    parameters are those of that function."""
     measure: dict[str, Callable[..., dict]] = {
         "tail": tail,
         "distance": distance,
@@ -89,10 +94,12 @@ def row(
 def tail(
     *, rng: np.random.Generator, set: str, part: int | str, law: str, function: str
 ) -> dict[str, object]:
-    """Spread and tails of one 1-Lipschitz function over one part of the data (a class, or all), or over a law with its covariance.
+    """Spread and tails of one 1-Lipschitz function over one part of the data (a class, or all), or
+    over a law with its covariance.
 
-    n: points measured on. std_choose: the spread on the half that the function was chosen on. value ± error: std(f) on the other half.
-    kurtosis: fourth central moment over variance². beyond_s: share of points with |f − f̄| ≥ s·std(f).
+    n: points measured on. std_choose: the spread on the half that the function was chosen on. value
+    ± error: std(f) on the other half. kurtosis: fourth central moment over variance². beyond_s:
+    share of points with |f − f̄| ≥ s·std(f).
     mgf ± mgf_error: the largest √(2 log E e^{λ(f−Ef)})/|λ| over λ·std = ±½, ±1, ±3/2, where known.
     tail_K: K in the tail form that the values refute with confidence 0.99.
     """
@@ -106,9 +113,11 @@ def tail(
     K = float(np.sqrt(values[top]))
     beyond = {f"beyond_{s:g}": _digits(np.mean(np.abs(v - v.mean()) >= s * std), 3) for s in BEYOND}
     return {
-        "n": len(v), "value": _digits(float(spread.value)), "error": _digits(float(spread.error), 2), "std_choose": _digits(f(choose).std(ddof=1)),
+        "n": len(v), "value": _digits(float(spread.value)),
+        "error": _digits(float(spread.error), 2), "std_choose": _digits(f(choose).std(ddof=1)),
         "kurtosis": _digits(float(np.mean((v - v.mean()) ** 4)) / std**4, 3), **beyond,
-        "mgf": _digits(K), "mgf_error": _digits(float(errors[top]) / (2 * K), 2), "tail_K": _digits(np.sqrt(tail_constant_at_least(v, 1))),
+        "mgf": _digits(K), "mgf_error": _digits(float(errors[top]) / (2 * K), 2),
+        "tail_K": _digits(np.sqrt(tail_constant_at_least(v, 1))),
     }  # fmt: skip
 
 
@@ -135,7 +144,8 @@ def chosen(function: str, X: Float[ndarray, "n d"], rng: np.random.Generator) ->
 
 
 def distance(*, rng: np.random.Generator, set: str, points: int, measure: str) -> dict[str, object]:
-    """A distance between labels, or the error of the nearest neighbour, among the first `points` points of a random order."""
+    """A distance between labels, or the error of the nearest neighbour, among the first `points`
+    points of a random order."""
     found = _separation(set, points)
     if measure == "minimum":
         return {"n": points, "value": _digits(found.minimum)}
@@ -151,7 +161,8 @@ def distance(*, rng: np.random.Generator, set: str, points: int, measure: str) -
 def dimension(
     *, rng: np.random.Generator, set: str, part: int | str, law: str, points: int, estimator: str
 ) -> dict[str, object]:
-    """An estimate of dimension of the first `points` points, in a random order, of a part (0: all of them); "variance" is tr Σ."""
+    """An estimate of dimension of the first `points` points, in a random order, of a part (0: all
+    of them); "variance" is tr Σ."""
     X = np.concatenate(halves(set, part, law))
     X = X[:points] if points else X
     if estimator.startswith("Levina-Bickel "):
@@ -171,10 +182,12 @@ def dimension(
 def clusters(*, rng: np.random.Generator, set: str, k: int | str) -> dict[str, object]:
     """The data as a mixture of its ten classes (k = "classes") or of k clusters found by k-means.
 
-    value ± error: λ of the component where it is largest, λ = variance along the principal direction of one half of the component, measured on
-    the other half: a lower bound of K² for that component. mean_lambda: its mean, weighted by size. between: the largest eigenvalue of the
-    covariance of the component means, a lower bound of K² for the mixture. within: Σ of weight · tr Σ_ℓ. smallest: points of the smallest
-    component; components with fewer than 20 points are left out of λ. price: √(k/n).
+    value ± error: λ of the component where it is largest, λ = variance along the principal
+    direction of one half of the component, measured on the other half: a lower bound of K² for that
+    component. mean_lambda: its mean, weighted by size. between: the largest eigenvalue of the
+    covariance of the component means, a lower bound of K² for the mixture. within: Σ of weight · tr
+    Σ_ℓ. smallest: points of the smallest component; components with fewer than 20 points are left
+    out of λ. price: √(k/n).
     """
     X, labels = _points(set)
     n, component = len(X), labels
@@ -195,13 +208,15 @@ def clusters(*, rng: np.random.Generator, set: str, k: int | str) -> dict[str, o
         lam[c], error[c] = spread.value**2, 2 * spread.value * spread.error
     within = float(np.sum((X - means[component]) ** 2) / n)
     return {
-        **_result(n, Estimate(lam.max(), error[lam.argmax()])), "mean_lambda": _digits(sizes @ lam / sizes[lam > 0].sum()),
-        "between": _digits(np.linalg.svd(root, compute_uv=False)[0] ** 2), "within": _digits(within), "smallest": int(sizes.min()),
+        **_result(n, Estimate(lam.max(), error[lam.argmax()])),
+        "mean_lambda": _digits(sizes @ lam / sizes[lam > 0].sum()),
+        "between": _digits(np.linalg.svd(root, compute_uv=False)[0] ** 2),
+        "within": _digits(within), "smallest": int(sizes.min()),
         "price": _digits(np.sqrt(len(sizes) / n)),
     }  # fmt: skip
 
 
-# ------------------------------------------------------------------------------------------------------------ the points
+# --------------------------------------------------------------------------------------- the points
 
 
 @lru_cache(1)
@@ -209,7 +224,8 @@ def _points(set: str) -> tuple[Float[ndarray, "n d"], Int[ndarray, "n"]]:
     """The whole set in a random order, in double precision."""
     if check.one_of(set, "set", SETS) == "mnist" and not data.mnist_available():
         raise ValueError(
-            "MNIST is not here: python -c 'from lawrob_utils.data import fetch_mnist; fetch_mnist()', or set LAWROB_DATA_DIR"
+            "MNIST is not here: python -c 'from lawrob_utils.data import fetch_mnist; "
+            "fetch_mnist()', or set LAWROB_DATA_DIR"
         )
     images = data.mnist() if set == "mnist" else data.digits()
     order = generator(SEED, {"set": set}).permutation(len(images.X))
@@ -227,7 +243,8 @@ def _axes(set: str) -> tuple[Float[ndarray, "d d"], Float[ndarray, "d"]]:
 def halves(
     set: str, part: int | str, law: str
 ) -> tuple[Float[ndarray, "m d"], Float[ndarray, "n d"]]:
-    """Two disjoint halves of a part of the data, at most `MOST` points in all, or two samples of the same size of a law like it."""
+    """Two disjoint halves of a part of the data, at most `MOST` points in all, or two samples of
+    the same size of a law like it."""
     X, labels = _points(set)
     X = X[:MOST] if part == "all" else X[labels == part]
     if len(X) < 2:
@@ -262,7 +279,7 @@ def _digits(value: float, digits: int = 5) -> float:
     return float(f"{float(value):.{digits}g}")
 
 
-# ------------------------------------------------------------------------------------------------------------------ the grids
+# ---------------------------------------------------------------------------------------- the grids
 
 
 def _grid(
@@ -339,7 +356,8 @@ def scale(table: pd.DataFrame, set: str, part: int | str) -> tuple[Estimate, str
 
 RECORD = Record(
     name="mnist_isoperimetry",
-    summary="Spread and tails of 1-Lipschitz functions on MNIST and digits, distances between labels, dimensions, clusters (chapter 8).",
+    summary="Spread and tails of 1-Lipschitz functions on MNIST and digits, distances between "
+    "labels, dimensions, clusters (chapter 8).",
     row=row,
     presets={"quick": QUICK, "full": FULL},
     seed=SEED,

@@ -1,4 +1,5 @@
-"""Distances between points of different label, and how often the nearest point has another label."""
+"""Distances between points of different label, and how often the nearest point has another
+label."""
 
 from __future__ import annotations
 
@@ -16,11 +17,13 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Separation:
-    """Distances between points of different label, and how often the nearest point has another label.
+    """Distances between points of different label, and how often the nearest point has another
+    label.
 
-    typical: root of the mean squared distance of two points of different label. median_nearest: the median over points of the
-    distance to the nearest point of another label. minimum: the smallest of them, which has no error: it belongs to this sample.
-    neighbour_error: the share of points whose nearest other point has another label.
+    typical: root of the mean squared distance of two points of different label. median_nearest: the
+    median over points of the distance to the nearest point of another label. minimum: the smallest
+    of them, which has no error: it belongs to this sample. neighbour_error: the share of points
+    whose nearest other point has another label.
     """
 
     typical: Estimate
@@ -30,16 +33,21 @@ class Separation:
 
 
 def separation(X: Float[ndarray, "n d"], labels: Int[ndarray, "n"]) -> Separation:
-    """The three distances δ between labels and the error of the nearest neighbour, over all pairs of the sample.
+    """The three distances δ between labels and the error of the nearest neighbour, over all pairs
+    of the sample.
 
-    typical² = mean of ‖x_i − x_j‖² over pairs with different labels, in closed form; its error is a jackknife over 20 groups of points.
-    The errors of the median (half the distance between its 16 % and 84 % order-statistic limits) and of neighbour_error (binomial) treat
-    points as independent; they share neighbours, and fresh samples scatter up to about twice as much. The pairs are screened in single
-    precision; the distances returned are computed from x_i − x_j in double precision.
+    typical² = mean of ‖x_i − x_j‖² over pairs with different labels, in closed form; its error is a
+    jackknife over 20 groups of points. The errors of the median (half the distance between its 16 %
+    and 84 % order-statistic limits) and of neighbour_error (binomial) treat points as independent;
+    they share neighbours, and fresh samples scatter up to about twice as much. The pairs are
+    screened in single precision; the distances returned are computed from x_i − x_j in double
+    precision.
 
-    Parameters: X points (n, d); labels (n,), at least two different and each at least twice, with at least 20 points in all.
+    Parameters: X points (n, d); labels (n,), at least two different and each at least twice, with
+    at least 20 points in all.
 
-    Raises ValueError on wrong shapes, non-finite entries, fewer than 20 points, a single label, or a label that occurs once.
+    Raises ValueError on wrong shapes, non-finite entries, fewer than 20 points, a single label, or
+    a label that occurs once.
     """
     X = check.matrix(X, rows_at_least=20)
     labels = np.asarray(check.vector(labels, "labels", length=len(X)))
@@ -68,7 +76,8 @@ def separation(X: Float[ndarray, "n d"], labels: Int[ndarray, "n"]) -> Separatio
 
 
 def _mean_square_between(X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]) -> float:
-    """Mean ‖x_i − x_j‖² over ordered pairs of different label: all pairs minus those within a label, each in closed form."""
+    """Mean ‖x_i − x_j‖² over ordered pairs of different label: all pairs minus those within a
+    label, each in closed form."""
     sums, total = [], 0.0
     for part in (labels == c for c in np.unique(labels)):
         m = int(part.sum())
@@ -82,7 +91,8 @@ def _mean_square_between(X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]) 
 def _nearest_by_label(
     X: Float[ndarray, "n d"], labels: Float[ndarray, "n"]
 ) -> tuple[Float[ndarray, "n"], Float[ndarray, "n"]]:
-    """For each point the distances to the nearest other point of its own label and to the nearest of another label."""
+    """For each point the distances to the nearest other point of its own label and to the nearest
+    of another label."""
     order = np.argsort(labels, kind="stable")  # each label is one stretch
     A = (X[order] - X.mean(axis=0)).astype(np.float32)
     norm2, own, other = np.einsum("ij,ij->i", A, A), np.empty(len(X)), np.empty(len(X))

@@ -1,4 +1,5 @@
-"""1-Lipschitz functions that are made from points so that they vary as much as they can over them."""
+"""1-Lipschitz functions that are made from points so that they vary as much as they can over
+them."""
 
 from __future__ import annotations
 
@@ -50,8 +51,9 @@ def _centred(X: Float[ndarray, "n d"]) -> tuple[Float[ndarray, "n d"], float]:
 def widest_cone(X: Float[ndarray, "n d"], *, steps: int = 30) -> OneLipschitz:
     """f(x) = ‖x − z‖ with a z found by gradient ascent on the variance of f over the points.
 
-    Starts on the first principal axis, at distances √(tr Σ) and 2√(tr Σ) from the mean on both sides; a far z gives the linear
-    function. A step that does not raise the variance is halved. A local maximum: no claim to be the best z.
+    Starts on the first principal axis, at distances √(tr Σ) and 2√(tr Σ) from the mean on both
+    sides; a far z gives the linear function. A step that does not raise the variance is halved. A
+    local maximum: no claim to be the best z.
 
     Raises ValueError on wrong shapes, n < 3, points that coincide, or steps < 1.
     """
@@ -98,15 +100,20 @@ def widest_net(
     layers: int = 2,
     steps: int = 300,
 ) -> OneLipschitz:
-    """A network trained to have a large variance on the points, 1-Lipschitz because each of its layers is.
+    """A network trained to have a large variance on the points, 1-Lipschitz because each of its
+    layers is.
 
-    f(x) = ⟨a, φ(W_L … φ(W_1 U'x + b_1) … + b_L)⟩: U' projects to the first `width` principal directions, the W_j are square and
-    orthogonal, ‖a‖ = 1, and φ sorts its inputs in pairs (MaxMin), which keeps distances from growing. Gradient ascent: after every step W_j and
-    a are replaced by the nearest orthogonal matrix and unit vector, and a step that does not raise the variance is halved.
+    f(x) = ⟨a, φ(W_L … φ(W_1 U'x + b_1) … + b_L)⟩: U' projects to the first `width` principal
+    directions, the W_j are square and orthogonal, ‖a‖ = 1, and φ sorts its inputs in pairs
+    (MaxMin), which keeps distances from growing. Gradient ascent: after every step W_j and a are
+    replaced by the nearest orthogonal matrix and unit vector, and a step that does not raise the
+    variance is halved.
 
-    Parameters: X points (n, d); width ≥ 2, even, cut to min(n − 1, d) if larger; layers ≥ 1; steps ≥ 1.
+    Parameters: X points (n, d); width ≥ 2, even, cut to min(n − 1, d) if larger; layers ≥ 1; steps
+    ≥ 1.
 
-    Raises ValueError on wrong shapes, n < 4, points that coincide, an odd width, numbers below those above, or rng not a Generator.
+    Raises ValueError on wrong shapes, n < 4, points that coincide, an odd width, numbers below
+    those above, or rng not a Generator.
 
     Source: MaxMin networks with orthogonal layers: Anil, Lucas and Grosse (2019).
     """
@@ -119,7 +126,8 @@ def widest_net(
     )
     if width % 2 or min(len(A) - 1, A.shape[1]) < 2:
         raise ValueError(
-            f"width = {width} in dimension {A.shape[1]}; an even number is needed, and two dimensions or more"
+            f"width = {width} in dimension {A.shape[1]}; an even number is needed, and two "
+            f"dimensions or more"
         )
     width = min(width, min(len(A) - 1, A.shape[1]) // 2 * 2)
     middle, U, unit = (
