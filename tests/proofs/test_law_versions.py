@@ -70,3 +70,84 @@ def test_labels_centred_inside_components_obey_the_law():
         assert np.mean(a * f) >= spread * (spread - np.sqrt(np.mean((y - f) ** 2))) - 1e-12
     assert broken[True] <= delta * 200
     assert broken[False] > 190  # the control
+
+
+def test_the_line_is_kept_by_every_word_of_a_code_and_broken_where_labels_look_at_the_points():
+    """A code with words of two lengths: sparse and full sign vectors; any multiple is free."""
+    n, d, delta, draws, rng = 100, 10, 0.05, 100, np.random.default_rng(2)
+    full = np.array(list(itertools.product((-1.0, 1.0), repeat=d)))
+    words = np.concatenate([np.eye(d), full]) / np.append(np.ones(d), np.full(2**d, d**0.5))[:, None]
+    bits = np.append(np.full(d, 1 + math.log2(d)), np.full(2**d, 1.0 + d))
+    assert np.sum(2.0**-bits) <= 1 + 1e-12  # Kraft
+    line = np.sqrt(n * (d - 1) / (2 * (bits * math.log(2) + math.log(1 / delta))))
+    broken = {"independent": 0, "from a word": 0}
+    for _ in range(draws):
+        X = rng.standard_normal((n, d))
+        X /= np.linalg.norm(X, axis=1, keepdims=True)
+        own = rng.choice([-1.0, 0.3, 2.0], n)  # real labels, far from balanced
+        for case, y in zip(broken, (own, np.sign(X @ words[-1])), strict=True):
+            V = X @ words.T - np.mean(X @ words.T, axis=0)
+            below = np.zeros(len(words), dtype=bool)
+            lean, square = (y - y.mean()) @ V / n, np.mean(V**2, axis=0)
+            for scale in (0.01, 1.0, 3.0):  # any multiple is free, and any constant
+                err = np.var(y) - 2 * scale * lean + scale**2 * square
+                below |= (np.std(y) - np.sqrt(err)) * line > scale
+            broken[case] += any(below)
+    assert broken["independent"] <= delta * draws
+    assert broken["from a word"] == draws  # the control
+
+
+def test_with_a_signal_some_term_is_needed_and_the_one_of_the_line_is_enough():
+    """Least squares in 8 bits a coordinate, where the line bites, and constants, where it is tight."""
+    n, d, delta, rng = 200, 120, 0.05, np.random.default_rng(3)
+    term = math.sqrt(2 * math.log(1 / delta) / n)
+    bare = below = bites = 0
+    for _ in range(40):
+        X = rng.standard_normal((n, d)) / math.sqrt(d)
+        g, z = 0.05 * np.sign(X[:, 0]), rng.choice([-1.0, 1.0], n)
+        y = g + z
+        bare += np.std(z) > np.std(y)  # a constant, whose slope is 0, has err = Var y
+        assert np.std(z) - np.std(y) <= term
+        w = np.linalg.lstsq(X, y, rcond=None)[0]
+        step = np.abs(w).max() / 127
+        w = np.round(w / step) * step
+        nats = 8 * d * math.log(2) + math.log(1 / delta)
+        signal = np.std(z) - np.sqrt(np.mean((y - X @ w) ** 2)) - term
+        bites += signal > 0
+        below += np.linalg.norm(w) < signal * math.sqrt(n * d / (2 * nats))
+    assert bare > 4 and bites == 40 and below == 0
+
+
+@pytest.mark.parametrize("beta", [0.01, 0.1, 0.5, 1.0, 2.0, 3.0, 8.0])
+def test_noise_that_depends_on_the_points_is_at_worst_like_a_normal_number(beta):
+    """The exponent of the proof, maximised numerically, at the threshold √(2κβ) of the statement."""
+    kappa = min(4, 1 + beta)
+    u = np.linspace(0, 1, 200_001)[1:-1]
+    exponent = np.max(math.sqrt(2 * kappa * beta) * np.sqrt(u) + np.log1p(-u) / 2)
+    if kappa < 4:
+        assert exponent >= beta
+    # the noise that is worst for each x: two points around its mean, in [−1, 1], chosen after x
+    h, weight = np.polynomial.hermite_e.hermegauss(60)
+    for lam in (0.1, 0.3, 0.5, 0.8):
+        p = np.linspace(0.001, 0.999, 999)[:, None]
+        worst = np.max(p * np.exp(2 * lam * h * (1 - p)) + (1 - p) * np.exp(-2 * lam * h * p), axis=0)
+        assert worst @ weight / weight.sum() <= min((1 - lam**2) ** -0.5, math.exp(2 * lam**2)) * 1.0001
+
+
+def test_noise_on_a_part_of_the_space_costs_a_logarithm_for_each_noisy_point():
+    n, d, delta, alpha, draws, rng = 300, 10, 0.05, 0.1, 300, np.random.default_rng(4)
+    words = np.array(list(itertools.product((-1.0, 1.0), repeat=d))) / math.sqrt(d)
+    broken, best = {True: 0, False: 0}, []
+    for _ in range(draws):
+        X = rng.standard_normal((n, d)) / math.sqrt(d)
+        inside = X[X[:, 0] > 1.2816 / math.sqrt(d)]  # a tenth of the normal law
+        m = len(inside)
+        for fair in broken:
+            y = rng.choice([-1.0, 1.0], m) if fair else np.sign(inside[:, 1])
+            a = y - y.mean()
+            nats = math.log(len(words) / delta) + m * math.log(1 / alpha)
+            bound = math.sqrt(2 * (a @ a) * nats / d)
+            broken[fair] += (words @ inside.T @ a).max() > bound
+            if fair:
+                best.append((words @ inside.T @ a).max() / bound)
+    assert broken[True] == 0 and max(best) > 0.2
