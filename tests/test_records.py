@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -306,6 +307,26 @@ def test_every_record_has_the_rows_of_its_full_grid_and_says_how_it_was_made(nam
     assert points(about["settings"]["grid"]) == wanted
     assert about["settings"]["row"] == f"{record.row.__module__}.{record.row.__qualname__}"
     assert about["wall_seconds"] == pytest.approx(sum(row["seconds"] for row in rows), abs=0.1)
+
+
+def test_the_page_names_every_record_and_who_reads_it():
+    root = Path(__file__).parents[1]
+    page = (root / "book/reproducing.md").read_text("utf-8")
+    (line,) = [line for line in page.split("\n") if line.startswith("Chapter 1 reads")]
+    told = {
+        (int(part.split()[0]), name)
+        for part in re.split("[Cc]hapter ", line)[1:]
+        for name in re.findall("`(.*?)`", part)
+    }
+    read = {
+        (int(book.name[:2]), name)
+        for book in (root / "notebooks").glob("*.ipynb")
+        for said in re.findall(
+            "from lawrob_utils.recorded import (.*?)\\\\n", book.read_text("utf-8")
+        )
+        for name in re.findall(r"(?<!as )\b\w+(?=,|$| as )", said)
+    }
+    assert told == read and {name for _, name in read} == set(records.names())
 
 
 def test_list_names_every_record_with_its_cost(capsys):
