@@ -281,11 +281,7 @@ def _slab(X: Points, members: ndarray) -> Float[ndarray, "d+1"]:
 
 @dataclass(frozen=True, eq=False)
 class LeastSquares(_Stored):
-    """f(x) = ⟨w, (x_1, …, x_P)⟩ with the least (1/n)Σ(f(x_i) − y_i)², P ≤ min(n, d).
-
-    It memorizes in part: for labels of variance σ² that are independent of the points the training
-    error is σ²(1 − P/n) on average, so ε = σ²P/n, and Lip(f) = ‖w‖ ≈ (ε/σ)√(nd/P) for P ≪ n.
-    """
+    """f(x) = ⟨w, (x_1, …, x_P)⟩ with the least (1/n)Σ(f(x_i) − y_i)², P ≤ min(n, d)."""
 
     w: Float[ndarray, "P"]
     d: int
@@ -317,11 +313,7 @@ class LeastSquares(_Stored):
 
 
 class MinNormLinear(LeastSquares):
-    """The same for n ≤ P ≤ d: of all w with a perfect fit the one with the smallest ‖w‖ = Lip(f).
-
-    For x_i i.i.d. N(0, I/d) and labels ±1 independent of them ‖w‖² is distributed as
-    nd/χ²_{P−n+1}, so that E‖w‖² = nd/(P − n − 1) if P ≥ n + 2: an inverse Wishart matrix.
-    """
+    """The same for n ≤ P ≤ d: of all w with a perfect fit the one with the smallest ‖w‖ = Lip(f)."""
 
     name = "min-norm linear"
 
@@ -334,8 +326,7 @@ class OneNumber(_Stored):
     the points of [−1, 1]^d rounded to b ≤ 52 bits a coordinate, so that ‖x_i − c_i‖ ≤ e, with
     e = √d/(2^b − 1); the last n are the signs s_i = y_i; m = n(db + 1). ρ is half of the smallest
     distance of two centres: the bumps do not overlap and are flat within e, so f_a(x_i) = y_i and
-    Lip(f_a) = 1/(ρ − e). Numbers that differ in the last digit differ by 2 at a data point, so that
-    J, the Lipschitz constant of a ↦ f_a in sup norm, is at least 2^{m+1}.
+    Lip(f_a) = 1/(ρ − e).
     """
 
     number: int = field(repr=False)

@@ -74,10 +74,10 @@ def path_norm(net: ReluNet) -> float:
     return scaled_back(float(total), e + e_a + e_M)
 
 
-def unit_rows(A: Float[ndarray, "m d"], otherwise: float = 0.0) -> Float[ndarray, "m d"]:
-    """The rows of A over their norms; a row of zeros has every entry `otherwise`."""
-    norms = np.sqrt(np.einsum("ij,ij->i", A, A))[:, None]
-    return np.divide(A, norms, out=np.full_like(A, otherwise), where=norms > 0)
+def unit_rows(A: Float[ndarray, "m d"]) -> Float[ndarray, "m d"]:
+    """The rows of A over their norms; a row of zeros remains."""
+    norms = np.sqrt(np.einsum("ij,ij->i", A, A))
+    return A / np.where(norms > 0, norms, 1.0)[:, None]
 
 
 def scaled(A: ndarray) -> tuple[ndarray, int]:

@@ -195,7 +195,8 @@ def _uphill(net, X, P, betas):
         return found
 
     if P.shape[1] > 1:
-        P = unit_rows(forward(backward(P)[-1])[1] @ net[-1][0].T, 1.0)
+        P = unit_rows(forward(backward(P)[-1])[1] @ net[-1][0].T)
+        P[~P.any(axis=1)] = 1.0
     *outer, G = backward(P)
     changes, climb = reversed(forward(G)[0]), None
     for (W, S, beta), by_output, change in zip(reversed(soft), outer, changes, strict=True):
