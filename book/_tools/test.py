@@ -1,7 +1,8 @@
 """`make test`: every step runs even if one before it failed; the summary at the end says which.
 
-The notebooks run first and alone, because pages tell how long they took. Then the pages are built and
-read while the unit tests run, so that two cores are never idle; each step's output comes in one piece.
+The notebooks run first and alone, because pages tell how long they took. The pages are built while the
+notebooks run again without MNIST; then three processes share all tests, so that two cores are never idle
+while a test waits for a browser or a process. Each step's output comes in one piece.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from run_notebooks import run
 from runs import ROOT, Run, cache_dir, mnist_at_hand, notebooks, quick
 
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist"]
-UNIT_TESTS = [*PYTEST, "loadfile", "tests", "lawrob_utils", "--doctest-modules"]
-UNIT_TESTS += [f"--ignore=tests/{folder}" for folder in ("pages", "benchmarks", "oracles")]
+# tests/pages/conftest.py says which tests go to one process: those of a page, those of a file.
+TESTS = [sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadgroup"]
+TESTS += ["--no-loadscope-reorder", "tests", "lawrob_utils", "--doctest-modules"]
+TESTS += [f"--ignore=tests/{folder}" for folder in ("benchmarks", "oracles")]
 BUILD = [sys.executable, "book/_tools/build.py"]
-PAGES = [*PYTEST, "loadgroup", "tests/pages"]
 
 
 def without_mnist() -> list[str]:
@@ -48,24 +49,20 @@ def main() -> int:
         results[name] = done.returncode, time.monotonic() - started
         print(f"\n==> {name}", done.stdout.decode(errors="replace"), sep="\n", flush=True)
 
-    def pages() -> None:
-        step("pages build", BUILD)
-        step("pages", PAGES)
-
     print("==> notebooks against their stored numbers", flush=True)
     started = time.monotonic()
     results["notebooks against their stored numbers"] = run(notebooks()), time.monotonic() - started
-    print("\n==> unit tests, and the pages (a few minutes; nothing is shown meanwhile)", flush=True)
+    print("\n==> the pages, and all tests (a few minutes; nothing is shown meanwhile)", flush=True)
     with ThreadPoolExecutor() as lanes, tempfile.TemporaryDirectory() as empty:
-        lane = lanes.submit(pages)
+        build = lanes.submit(step, "pages build", BUILD)
         if mnist_at_hand():
             if chosen := without_mnist():
                 command = [sys.executable, "book/_tools/run_notebooks.py", *chosen]
                 step("notebooks without MNIST", command, LAWROB_DATA_DIR=empty)
         else:
             print("MNIST is not at hand (LAWROB_DATA_DIR, or the download of `make book`): skipped")
-        step("unit tests and doctests", UNIT_TESTS)
-        lane.result()
+        build.result()
+    step("unit tests, doctests and tests of the pages", TESTS)
     print()
     for name, (code, seconds) in results.items():
         print(f"{'FAILED' if code else 'passed'}  {name} ({seconds:.0f} s)")

@@ -77,22 +77,14 @@ def pytest_generate_tests(metafunc):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
-    """With `-n 2 --dist loadgroup` the tests of one page go to one process, which reads the page once."""
+    """With `--dist loadgroup` the tests of one page go to one process, which reads the page once; so do those of any
+    other file, but for the chapters of tests/test_changed_numbers.py, which have nothing in common."""
     for item in items:
-        values = getattr(item, "callspec", None) and item.callspec.params
-        name = (
-            next(
-                (
-                    values[key]
-                    for key in ("page", "content_page", "chapter", "kind")
-                    if key in values
-                ),
-                item.path.stem,
-            )
-            if values
-            else item.path.stem
-        )
-        item.add_marker(pytest.mark.xdist_group(name))
+        values = item.callspec.params if hasattr(item, "callspec") else {}
+        pages = [
+            values[key] for key in ("page", "content_page", "chapter", "kind") if key in values
+        ]
+        item.add_marker(pytest.mark.xdist_group(pages[0] if pages else str(item.path)))
 
 
 @pytest.fixture(scope="session")
