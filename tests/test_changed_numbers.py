@@ -187,7 +187,6 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "adversarial-six",
         "adversarial-mnist",
         "adversarial-mnist-flips",
-        "adversarial-table",
         "adversarial-more",
     ],
     "02-memorization": ["memorization-signal-error", "memorization-laziest"],
