@@ -1,7 +1,6 @@
-"""PyTorch, when it is first used, or how to get it; and the way of a net there and back.
+"""PyTorch, imported when it is first used, here only; and the way of a net there and back.
 
-This is the one place where the package imports torch: networks are read, called and bracketed
-without it; training and attacks ask for it when they are called.
+Networks are read, called and bracketed without it; training and attacks ask for it.
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ else:
                     "The CPU build is enough (about 200 MB):\n"
                     "    pip install torch --index-url https://download.pytorch.org/whl/cpu"
                 ) from error
-            found = getattr(torch, name)
-            setattr(self, name, found)  # so that it is asked once
-            return found
+            return getattr(torch, name)
 
     torch = _Later()
 
@@ -50,8 +47,9 @@ def as_module(
         for name, value in (("weight", W), ("bias", b)):
             parameter = torch.nn.Parameter(torch.tensor(value, dtype=real), requires_grad=trainable)
             setattr(linear, name, parameter)
-        parts += [torch.nn.ReLU(), linear] if parts else [linear]
-    return torch.nn.Sequential(*parts, *([torch.nn.Flatten(0)] if len(layers[-1][1]) == 1 else []))
+        parts += [linear, torch.nn.ReLU()]
+    parts[-1:] = [torch.nn.Flatten(0)] if len(layers[-1][1]) == 1 else []
+    return torch.nn.Sequential(*parts)
 
 
 def layers_of(module: torch.nn.Module) -> Layers:

@@ -186,7 +186,7 @@ def initial_weights(
 
 
 def fit_two_layer(
-    X: Float[ndarray, "n d"],
+    X: Float[ndarray, "n d"] | Float[ndarray, "E n d"],
     y: Float[ndarray, "n"] | Float[ndarray, "E n"],
     k: int,
     *,
@@ -197,23 +197,29 @@ def fit_two_layer(
 ) -> TwoLayerBatch:
     """A net of width k for each row of y that minimises (1/n)·Σ_i (f(x_i) − y_i)², all at once.
 
+    X (n, d) serves all nets, or X (E, n, d) each its own.
     Full-batch Adam with the steps of `schedule`, from `initial_weights` at the root mean square of
     ‖x_i‖; training ends earlier once every net's error is at most `tol`. A step costs three matrix
     products for all nets together: ten times faster than one `nn.Module` after the other.
 
     Raises ValueError for wrong shapes, entries that are not finite, or settings out of range.
     """
-    X, Y = check.matrix(X), np.atleast_2d(check.array(y, "y"))
-    if Y.ndim > 2 or not Y.size or Y.shape[1] != len(X):
+    X, Y = check.array(X, "X"), check.array(y, "y")
+    if X.ndim != 3:
+        X = check.matrix(X)
+    E = Y.shape[:-1] if X.ndim == 2 else X.shape[:1]
+    if not X.size or not Y.size or len(E) > 1 or Y.shape != (*E, X.shape[-2]):
         need = f"(n,) or (E, n) is needed, for X of shape {X.shape}"
-        raise ValueError(f"y has shape {np.shape(y)}; {need}")
-    sizes, tol = schedule(lr, steps), check.positive(tol, "tol", zero_allowed=True)
-    norm = float(np.sqrt((X**2).sum(axis=1).mean())) or 1.0
-    start = initial_weights(len(Y), k, X.shape[1], rng, norm)
-    weights, name = _adam_on_squared_error(X, Y, *start, sizes, tol), f"two-layer ReLU net, k = {k}"
-    starts = _points_like(X)
-    nets = TwoLayerBatch(TwoLayer(*w, name, starts) for w in zip(*weights, strict=True))
-    nets.mse = np.array([((f(X) - y) ** 2).mean() for f, y in zip(nets, Y, strict=True)])
+        raise ValueError(f"y has shape {Y.shape}; {need}")
+    Y, sizes = np.atleast_2d(Y), schedule(lr, steps)
+    tol = check.positive(tol, "tol", zero_allowed=True)
+    norm = float(np.sqrt((X**2).sum(axis=-1).mean())) or 1.0
+    start = initial_weights(len(Y), k, X.shape[-1], rng, norm)
+    weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
+    points, starts = (np.broadcast_to(v, (len(Y), *v.shape[-2:])) for v in (X, _points_like(X)))
+    name = f"two-layer ReLU net, k = {k}"
+    nets = TwoLayerBatch(TwoLayer(*w, name, v) for *w, v in zip(*weights, starts, strict=True))
+    nets.mse = np.array([((f(x) - y) ** 2).mean() for f, x, y in zip(nets, points, Y, strict=True)])
     return nets
 
 
@@ -310,15 +316,15 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
 
     def weights(flat):
         W, a, c = flat.split([E * k * (d + 1), E * k, E])
-        return W.view(E * k, d + 1), a.view(E, 1, k), c.view(E, 1)
+        return W.view(E, k, d + 1), a.view(E, 1, k), c.view(E, 1)
 
     (W, a, c), (dW, da, dc) = weights(theta), weights(grad)
-    X1, target = torch.tensor(np.append(X, np.ones((n, 1)), 1)), torch.tensor(y)
-    X1T = X1.T.contiguous()
+    X1, target = torch.tensor(np.append(X, np.ones((*X.shape[:-1], 1)), -1)), torch.tensor(y)
+    X1T = X1.mT.contiguous()
     H, D = torch.empty(2, E, k, n, dtype=theta.dtype)
     with torch.no_grad():
         for t, size in enumerate(sizes, start=1):
-            torch.mm(W, X1T, out=H.view(E * k, n))
+            torch.matmul(W, X1T, out=H)  # one product for all nets, if they share their points
             H.relu_()
             r = torch.bmm(a, H)[:, 0].add_(c).sub_(target)
             if tol > 0 and bool((r.square().mean(dim=1) <= tol).all()):
@@ -329,22 +335,22 @@ def _adam_on_squared_error(X, y, W0, b0, a0, c0, sizes, tol):
             torch.mul(a.mT, r[:, None], out=D)
             # zero where the neuron is off
             torch.ops.aten.threshold_backward.grad_input(D, H, 0, grad_input=D)
-            torch.mm(D.view(E * k, n), X1, out=dW)
+            torch.matmul(D, X1, out=dW)
             m.lerp_(grad, 0.1)
             v.mul_(0.999).addcmul_(grad, grad, value=0.001)
             torch.sqrt(v, out=scale)
             scale.div_((1 - 0.999**t) ** 0.5).add_(1e-8)
             theta.addcdiv_(m, scale, value=-size / (1 - 0.9**t))
-    W1 = W.numpy().reshape(E, k, d + 1)
+    W1 = W.numpy()
     return W1[:, :, :d], W1[:, :, d], a.numpy()[:, 0], c.numpy()[:, 0]
 
 
-def _points_like(X: Float[ndarray, "n d"]) -> Float[ndarray, "m d"]:
+def _points_like(X: Float[ndarray, "... n d"]) -> Float[ndarray, "... m d"]:
     """At most 256 of the points, and as many normal ones of their root mean square norm."""
-    X = X[:256]
-    norm = np.sqrt((X**2).sum(axis=1).mean()) or 1.0
-    normal = np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[1]), X.shape)
-    return np.concatenate([X, normal])
+    X = X[..., :256, :]
+    norm = np.sqrt((X**2).sum(axis=-1).mean()) or 1.0
+    normal = np.random.default_rng(0).normal(0, norm / np.sqrt(X.shape[-1]), X.shape)
+    return np.concatenate([X, normal], axis=-2)
 
 
 def _starts(starts: ArrayLike | None, d: int) -> Float[ndarray, "m d"]:

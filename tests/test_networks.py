@@ -38,15 +38,15 @@ def loop_of_modules(X, y, k, rng, steps, lr):
             ):
                 p.copy_(torch.tensor(value))
         adam = torch.optim.Adam(net.parameters(), lr=lr)
-        Xt = torch.tensor(X)
+        Xe = torch.tensor(X if X.ndim == 2 else X[e])
         for t in range(steps):
             adam.param_groups[0]["lr"] = lr * np.cos(np.pi * t / (2 * steps)) ** 2
             adam.zero_grad()
-            loss = ((net(Xt)[:, 0] - torch.tensor(y[e])) ** 2).mean()
+            loss = ((net(Xe)[:, 0] - torch.tensor(y[e])) ** 2).mean()
             loss.backward()
             adam.step()
         with torch.no_grad():
-            outputs.append(net(Xt)[:, 0].numpy())
+            outputs.append(net(Xe)[:, 0].numpy())
         errors.append(((outputs[-1] - y[e]) ** 2).mean())
     return np.array(outputs), np.array(errors)
 
@@ -67,13 +67,17 @@ def test_adam_takes_the_steps_of_the_paper():
     np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-12)
 
 
-def test_training_in_a_batch_equals_training_one_module_after_the_other():
+@pytest.mark.parametrize("own_data", [False, True])
+def test_training_in_a_batch_equals_training_one_module_after_the_other(own_data):
     rng = np.random.default_rng(0)
     E, n, d, k, steps = 4, 30, 6, 8, 20
-    X, y = sphere(n, d, rng), rng.choice([-1.0, 1.0], (E, n))
+    X = sphere(E * n, d, rng).reshape(E, n, d) if own_data else sphere(n, d, rng)
+    y = rng.choice([-1.0, 1.0], (E, n))
     batch = fit_two_layer(X, y, k, rng=np.random.default_rng(1), steps=steps, lr=1e-2)
     outputs, errors = loop_of_modules(X, y, k, np.random.default_rng(1), steps, 1e-2)
-    np.testing.assert_allclose(batch(X), outputs, rtol=0, atol=1e-10)
+    for e, net in enumerate(batch):
+        np.testing.assert_allclose(net(X[e] if own_data else X), outputs[e], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(batch(X[0] if own_data else X)[0], outputs[0], rtol=0, atol=1e-10)
     np.testing.assert_allclose(batch.mse, errors, rtol=0, atol=1e-10)
 
 
@@ -379,8 +383,12 @@ def test_arrays_of_any_shape_make_a_net_or_a_message(shapes, value, where):
         (lambda: fit_two_layer(X3, y3, 4, rng=rng3, steps=0), "steps = 0"),
         (lambda: fit_two_layer(X3, y3, 4, rng=rng3, lr=-1.0), "lr = -1.0"),
         (lambda: fit_two_layer(X3, np.ones((2, 4)), 4, rng=rng3), r"y has shape \(2, 4\)"),
-        (lambda: fit_two_layer(X3, np.ones((2, 2, 3)), 4, rng=rng3), r"y has shape \(2, 2, 3\)"),
-        (lambda: fit_two_layer(np.ones((3, 3, 2)), y3, 4, rng=rng3), "X has shape"),
+        (
+            lambda: fit_two_layer(np.ones((3, 3, 2)), np.ones((2, 3)), 4, rng=rng3),
+            r"y has shape \(2, 3\); .* X of shape \(3, 3, 2\)",
+        ),
+        (lambda: fit_two_layer(np.ones((3, 3, 2)), y3, 4, rng=rng3), r"y has shape \(3,\)"),
+        (lambda: fit_two_layer(np.ones((2, 3, 3, 2)), y3, 4, rng=rng3), "X has shape"),
         (lambda: fit_mlp(X3, [0, 1, 2], rng=rng3, dtype="float16"), "dtype = 'float16' is unknown"),
         (lambda: fit_mlp(X3, [0, 1, 2], 128, rng=rng3), "hidden = 128; widths such as"),
         (lambda: fit_mlp(X3, y3, rng=rng3), "class numbers 0, 1, 2"),

@@ -279,6 +279,7 @@ def train(
     Minimised is the squared error; with "gradient penalty" plus 0.01·‖∇f(x_i)‖², with "adversarial" at the end of two PGD steps of ℓ2 radius 0.25.
     """
     from lawrob_utils._torch import torch
+    from lawrob_utils.networks import adam
 
     check.one_of(method, "method", METHODS)
     weights = [
@@ -288,18 +289,19 @@ def train(
     f = net.function(weights)
     Xt, yt = (torch.tensor(v, dtype=torch.float32, device=device) for v in (X, y))
     batches = -(-len(X) // 100)
-    adam, rate = torch.optim.Adam(weights), RATE[net.architecture]
-    for t in range(epochs * batches):
+    rate, steps = RATE[net.architecture], epochs * batches
+    # not `schedule`: the cosine of an array differs in the last bit, and rows are reproduced exactly
+    rates = (rate * np.cos(np.pi * t / (2 * steps)) ** 2 for t in range(steps))
+    for t, step in adam(weights, rates):
         if t % batches == 0:
             with torch.no_grad():
                 if t and float((f(Xt) - yt).square().mean()) <= ENOUGH:
                     break
             order = torch.from_numpy(rng.permutation(len(X)))
-        adam.param_groups[0]["lr"] = rate * float(np.cos(np.pi * t / (2 * epochs * batches)) ** 2)
         rows = order[t % batches * 100 :][:100].to(device)
         x, target = Xt[rows], yt[rows]
         if method == "adversarial":
-            x = _moved(f, x, target, min(1.0, 2 * t / (epochs * batches)) * RADIUS)
+            x = _moved(f, x, target, min(1.0, 2 * t / steps) * RADIUS)
         if method == "gradient penalty":
             x.requires_grad_()
         out = f(x)
@@ -310,16 +312,14 @@ def train(
                 + PENALTY
                 * torch.autograd.grad(out.sum(), x, create_graph=True)[0].square().sum(dim=1).mean()
             )
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
+        step(loss)
     else:
         t += 1
     return [w.detach().cpu().numpy().astype(np.float64) for w in weights], t // batches
 
 
 def _moved(f: Callable, x, target, radius: float):
-    """Each point moved within ℓ2 distance radius, two steps uphill in (f − y)²."""
+    """Each point moved within ℓ2 distance radius, two steps uphill in (f − y)²; not by `pgd`, which lowers y·f even where that is above 1."""
     from lawrob_utils._torch import torch
 
     moved = x

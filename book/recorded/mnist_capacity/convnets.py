@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from lawrob_utils import _validate as check
 from lawrob_utils._torch import torch
+from lawrob_utils.networks import adam
 
 Precision = Literal["float32", "bfloat16"]
 CLASSES = 10
@@ -182,13 +183,15 @@ def fit_convnet(
     )
     where = _device(device)
     net = _Module(_initial(scale, side, rng), side, torch.float32, trainable=True).to(where)
-    adam = torch.optim.Adam(net.parameters(), lr=lr)
     images, target = (
         torch.from_numpy(X).to(where),
         torch.from_numpy(labels.astype(np.int64)).to(where),
     )
     per_epoch = -(-n // batch_size)
     total, history = epochs * per_epoch, []
+    rates = [
+        lr * min((t + 1) / (0.3 * total), (total - t) / (0.7 * total), 1.0) for t in range(total)
+    ]
 
     def cost(x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bfloat16"):
@@ -196,16 +199,14 @@ def fit_convnet(
         return torch.nn.functional.cross_entropy(scores.float(), t), scores.detach()
 
     with torch.enable_grad():
-        for t in range(total):
+        for t, step in adam(list(net.parameters()), rates):
             if t % per_epoch == 0:
                 order, loss_sum, right = torch.from_numpy(rng.permutation(n)).to(where), 0.0, 0
             rows = order[(t % per_epoch) * batch_size :][:batch_size]
             x0, label = images[rows], target[rows]
-            adam.param_groups[0]["lr"] = lr * min(
-                (t + 1) / (0.3 * total), (total - t) / (0.7 * total), 1.0
-            )
             radius = eps * min(1.0, (t + 1) / (warmup * total)) if warmup else eps
             x = x0
+            # not `pgd`: training takes the last point instead of the worst one met, which saves a pass, in any precision
             if eps:
                 low, high = (x0 - radius).clamp(min=0), (x0 + radius).clamp(max=1)
                 noise = torch.from_numpy(rng.random(tuple(x0.shape), dtype=np.float32)).to(where)
@@ -215,9 +216,7 @@ def fit_convnet(
                     gradient = torch.autograd.grad(cost(x, label)[0], x)[0]  # in x only
                     x = torch.clamp(x.detach() + float(size) * radius * gradient.sign(), low, high)
             loss, scores = cost(x, label)
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            step(loss)
             loss_sum, right = (
                 loss_sum + loss.item() * len(rows),
                 right + int((scores.argmax(dim=1) == label).sum()),

@@ -326,6 +326,7 @@ def fit_robustly(
         return float((_attack(Q, b, a, c, Xt, yt, r, rng, *attack, few_left) > 0).double().mean())
 
     robust, wait, t = 0.0, 0, 0
+    # not `networks.adam`: the gradient is by hand, W stays on a sphere, each kind of weight has its own rate, and β₂ is 0.99
     with torch.no_grad():
         for t in range(steps):
             Q, b, a, c = weights()

@@ -113,7 +113,7 @@ def fit(
     Raises ValueError for an unknown method, or sizes and rates out of range.
     """
     from lawrob_utils._torch import torch
-    from lawrob_utils.networks import TwoLayer, initial_weights
+    from lawrob_utils.networks import TwoLayer, adam, initial_weights
 
     check.one_of(method, "method", METHODS), check.positive(strength, "strength", zero_allowed=True)
     Xt, yt = (torch.tensor(v, dtype=torch.float32, device=device) for v in (X, y))
@@ -121,16 +121,17 @@ def fit(
     Wt, bt, at, ct = weights = [
         torch.tensor(w[0], dtype=torch.float32, device=device, requires_grad=True) for w in start
     ]
-    adam = torch.optim.Adam(weights, lr=lr)
     target, lam = (
         strength * float(np.mean(y**2)),
         1e-3 if method == "penalty at fixed error" else strength,
     )
-    for t in range(check.count(steps, "steps")):
-        adam.param_groups[0]["lr"] = lr * float(np.cos(np.pi * t / (2 * steps)) ** 2)
+    # not `schedule`: the cosine of an array differs in the last bit, and rows are reproduced exactly
+    rates = (lr * np.cos(np.pi * t / (2 * steps)) ** 2 for t in range(check.count(steps, "steps")))
+    for t, step in adam(weights, rates):
         Z = Xt
         if method == "adversarial":
             with torch.no_grad():
+                # not `pgd`, whose labels are ±1 and which lowers y·f: this step raises (f − y)²
                 U = Xt @ Wt.T + bt
                 G = ((U > 0) * at) @ Wt
                 uphill = (
@@ -148,9 +149,7 @@ def fit(
             if method == "penalty at fixed error":
                 lam *= 1.02 if error.item() < target else 0.98
             loss = error + lam * (((U.detach() > 0) * at) @ Wt).square().sum(dim=1).mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
+        step(loss)
     W, b, a, c = (w.detach().cpu().numpy().astype(np.float64) for w in weights)
     return TwoLayer(W, b, a, float(c), f"two-layer ReLU net, k = {k}, {method}")
 
