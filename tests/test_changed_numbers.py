@@ -58,14 +58,13 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-deep", "30, 20\n", "20, 10\n"),
     ],
     "07-certificate": [
-        ("certificate-printed-numbers", "28 * 28, 200_000, 0.02", "32 * 32, 50_000, 0.05"),
         (
             "certificate-brute",
             "n, m, draws, rng = 40, 12, 400,",
             "n, m, draws, rng = 30, 8, 100,",
         ),
         ("certificate-live", "n_live, d_live = 800, 80", "n_live, d_live = 300, 40"),
-        ("certificate-table", "(4000, 400)", "(1000, 100)"),
+        ("certificate-line", "(4000, 400)", "(1000, 100)"),
         ("certificate-pruned", "n, d, rng = 50, 100_000,", "n, d, rng = 20, 5_000,"),
         ("certificate-directions", "n, d, rng = 2500, 2500,", "n, d, rng = 600, 400,"),
         ("certificate-annealed", "n, d = 4000, 400", "n, d = 1000, 100"),
