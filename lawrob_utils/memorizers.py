@@ -313,7 +313,7 @@ class LeastSquares(_Stored):
 
 
 class MinNormLinear(LeastSquares):
-    """The same for n ≤ P ≤ d: of all w with a perfect fit the one with the smallest ‖w‖ = Lip(f)."""
+    """The same for n ≤ P ≤ d: of all w with a perfect fit that with the smallest ‖w‖ = Lip(f)."""
 
     name = "min-norm linear"
 
