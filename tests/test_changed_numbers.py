@@ -159,6 +159,13 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
             "n, d, delta, fits = 400, 800, 0.05, {}",
         ),
     ],
+    "09-mnist-imagenet": [
+        ("mnist-imagenet-n1-envelopes", "P=1e6, n=1e5, d=1e3", "P=2e6, n=4e5, d=3e3"),
+        ("mnist-imagenet-trap-numbers", "[2e5, 9.4e5, 3e6]", "[1e5, 4e5, 1e6]"),
+        ("mnist-imagenet-calculator-cell", "n=60_000, d=784,", "n=20_000, d=196,"),
+        ("mnist-imagenet-n2-counts", "[1, 2, 4, 8, 16]", "[1, 3, 5]"),
+        ("mnist-imagenet-n3-readings", "for n in (1.4e7, 1.28e6)", "for n in (3e6, 1e5)"),
+    ],
     "11-open-directions": [
         ("open-norms-table", "300, np.array([64, 256, 1024, 4096])", "200, np.array([32, 256])"),
         ("open-transport", "np.linspace(0.01, 4, 80)", "np.linspace(0.1, 3, 40)"),
@@ -224,6 +231,12 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "rademacher-programme",
         "rademacher-ball-dimension",
         "rademacher-contraction",
+    ],
+    "09-mnist-imagenet": [  # read off the record, or a part of it run again
+        "mnist-imagenet-n2-table",
+        "mnist-imagenet-n2-harder",
+        "mnist-imagenet-n2-slope",
+        "mnist-imagenet-n2-live-cell",
     ],
     "11-open-directions": [  # read off records
         "open-error-table",
