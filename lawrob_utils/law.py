@@ -129,7 +129,7 @@ def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.
     ≥ 1 − δ: if a classifier of the class has the right sign on the whole ball of radius r around
     all but a fraction η ∈ [0, 1/2) of the points, its code word has at least so many bits. Nothing
     is assumed about weights, margins or Lipschitz constants. With B bits r is therefore at most
-    1/`certified_lipschitz`(n, d, B, fit=1 − 2η).
+    `1 / certified_lipschitz(n, d, B, fit=1 - 2 * eta)`.
 
     Raises ValueError if a number is outside its range.
     Source: this book; von Berg et al. (2026) apply the law to the distance to the boundary, too.

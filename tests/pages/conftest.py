@@ -81,10 +81,10 @@ def pytest_collection_modifyitems(items):
     other file, but for the chapters of tests/test_changed_numbers.py, which have nothing in common."""
     for item in items:
         values = item.callspec.params if hasattr(item, "callspec") else {}
-        pages = [
-            values[key] for key in ("page", "content_page", "chapter", "kind") if key in values
-        ]
-        item.add_marker(pytest.mark.xdist_group(pages[0] if pages else str(item.path)))
+        split = item.path.parent.name == "pages" or item.path.name == "test_changed_numbers.py"
+        pages = [values[key] for key in ("page", "content_page", "chapter") if key in values]
+        group = pages[0] if split and pages else item.path
+        item.add_marker(pytest.mark.xdist_group(name=str(group)))
 
 
 @pytest.fixture(scope="session")
