@@ -77,12 +77,14 @@ def pytest_generate_tests(metafunc):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items):
-    """With `--dist loadgroup` the tests of one page go to one process, which reads the page once; so do those of any
-    other file, but for the chapters of tests/test_changed_numbers.py, which have nothing in common."""
+    """With `--dist loadgroup` the tests of one page go to one process, which reads the page once; so do
+    those of any other file, but for the chapters of tests/test_changed_numbers.py, which have nothing
+    in common."""
+    names = "page", "content_page", "chapter", "kind"
     for item in items:
         values = item.callspec.params if hasattr(item, "callspec") else {}
         split = item.path.parent.name == "pages" or item.path.name == "test_changed_numbers.py"
-        pages = [values[key] for key in ("page", "content_page", "chapter") if key in values]
+        pages = [values[key] for key in names if key in values]
         group = pages[0] if split and pages else item.path
         item.add_marker(pytest.mark.xdist_group(name=str(group)))
 
