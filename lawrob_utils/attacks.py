@@ -232,9 +232,9 @@ def _first_look(f: Model, X: ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _labels(y: Float[ndarray, "n"], out: torch.Tensor) -> torch.Tensor:
     """The labels as the loss needs them: ±1 for one output, class numbers for several."""
-    allowed, need = (-1, 1), "one output needs labels -1 and +1"
-    if several := out.ndim == 2:
-        allowed = tuple(range(out.shape[1]))
+    several, need = out.ndim == 2, "one output needs labels -1 and +1"
+    allowed = range(out.shape[1]) if several else (-1, 1)
+    if several:
         need = f"{len(allowed)} outputs needs class numbers 0 to {allowed[-1]}"
     wrong = y[~np.isin(y, allowed)]
     if len(wrong):

@@ -217,8 +217,8 @@ def fit_two_layer(
     start = initial_weights(len(Y), k, X.shape[-1], rng, norm)
     weights = _adam_on_squared_error(X, Y, *start, sizes, tol)
     points, starts = (np.broadcast_to(v, (len(Y), *v.shape[-2:])) for v in (X, _points_like(X)))
-    name = f"two-layer ReLU net, k = {k}"
-    nets = TwoLayerBatch(TwoLayer(*w, name, v) for *w, v in zip(*weights, starts, strict=True))
+    name, each = f"two-layer ReLU net, k = {k}", zip(*weights, starts, strict=True)
+    nets = TwoLayerBatch(TwoLayer(W, b, a, c, name, v) for W, b, a, c, v in each)
     nets.mse = np.array([((f(x) - y) ** 2).mean() for f, x, y in zip(nets, points, Y, strict=True)])
     return nets
 
