@@ -8,8 +8,6 @@ are in chapter 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -25,72 +23,27 @@ _BLOCK = 1024  # functions at a time: the matrix product runs at full speed, and
 
 
 def finite_class(
-    F: Float[ndarray, "N n"] | Iterable[Float[ndarray, "b n"] | Callable[[ndarray], ndarray]],
-    *,
-    draws: int,
-    rng: np.random.Generator,
-    X: Float[ndarray, "n d"] | None = None,
-    absolute: bool = True,
+    F: Float[ndarray, "N n"], *, draws: int, rng: np.random.Generator, absolute: bool = True
 ) -> Estimate:
     """R(F) = (1/n) E max_f |Σ s_i f(x_i)|, the mean of `draws` ≥ 2 draws of the signs.
 
-    Parameters: F, the values f_j(x_i), a matrix with one row a function; or an iterable of such
-    blocks of rows; or of functions, each called once on the points X (n, d), which only functions
-    need. An iterable is read once and never held whole: memory beyond F is O((draws + 1024)·n).
-    absolute: with False, the maximum of Σ s_i f(x_i) itself.
-
-    Raises ValueError if F is empty, if blocks have different numbers of points, if a value is not
-    finite, if a function does not return one number a point, or if functions come without X.
+    F (N, n) holds the values f_j(x_i), one row a function; beyond it a product of 1024 rows with
+    all signs is held. absolute: with False, the maximum of Σ s_i f(x_i) itself.
 
     >>> finite_class(np.ones((1, 1)), draws=10, rng=np.random.default_rng(0)).value
     1.0
     """
-    draws, rng = check.count(draws, "draws", at_least=2), check.generator(rng)
-    signs, best = None, np.full(draws, -np.inf)
-    for values in _blocks(F, X):
-        n = values.shape[1]
-        if signs is None:
-            signs = random_signs(draws * n, rng).reshape(draws, n)
-        elif n != signs.shape[1]:
-            both = f"of {signs.shape[1]} and of {n} points"
-            raise ValueError(f"F has blocks {both}; all functions need the same points")
-        sums = signs @ values.T
-        if absolute:
-            np.abs(sums, out=sums)
-        np.maximum(best, sums.max(axis=1), out=best)
-    if signs is None:
-        raise ValueError("F is empty; at least one function is needed")
-    return Estimate.mean(best / signs.shape[1])
-
-
-def _blocks(F: object, X: Float[ndarray, "n d"] | None) -> Iterator[Float[ndarray, "b n"]]:
-    """The values of F, at most _BLOCK rows at a time, checked."""
-    if not isinstance(F, Iterable) or isinstance(F, str):
-        need = "a matrix of values, or an iterable of matrices or functions, is needed"
-        raise ValueError(f"F is a {type(F).__name__}; {need}")
-    points = None if X is None else check.matrix(X)
-    waiting: list[Float[ndarray, "n"]] = []
-    for item in [F] if isinstance(F, ndarray) else F:
-        if not callable(item):
-            yield from _rows(item)
-            continue
-        if points is None:
-            raise ValueError("X = None; the points are needed when F holds functions")
-        waiting.append(check.vector(item(points), "f(X)", length=len(points)))
-        if len(waiting) == _BLOCK:
-            yield np.stack(waiting)
-            waiting = []
-    if waiting:
-        yield np.stack(waiting)
-
-
-def _rows(values: object) -> Iterator[Float[ndarray, "b n"]]:
-    V = np.asarray(values)
-    if V.ndim != 2 or 0 in V.shape:
-        need = "one row a function and one column a point are needed, none of them 0"
-        raise ValueError(f"F has values of shape {V.shape}; {need}")
+    draws, rng, V = (
+        check.count(draws, "draws", at_least=2),
+        check.generator(rng),
+        check.matrix(F, "F"),
+    )
+    signs = random_signs(draws * V.shape[1], rng).reshape(draws, -1)
+    best = np.full(draws, -np.inf)
     for start in range(0, len(V), _BLOCK):
-        yield check.matrix(V[start : start + _BLOCK], "F")
+        sums = signs @ V[start : start + _BLOCK].T
+        np.maximum(best, (np.abs(sums) if absolute else sums).max(axis=1), out=best)
+    return Estimate.mean(best / V.shape[1])
 
 
 def linear_class(

@@ -56,22 +56,6 @@ def test_error_bars_are_as_wide_as_the_spread_of_repeated_measurements():
     assert abs(np.mean(pulls)) < 0.25
 
 
-def test_matrix_blocks_and_functions_of_one_class_give_one_number():
-    X, W = data.sphere(60, 5, rng()), rng(1).standard_normal((2500, 5))
-    V = np.tanh(W @ X.T)
-    functions = [lambda X, w=w: np.tanh(X @ w) for w in W]
-    given = [
-        V,
-        (V[i : i + 700] for i in range(0, 2500, 700)),
-        functions,
-        iter(functions),
-        [V[:1000], *functions[1000:]],
-    ]
-    found = [rad.finite_class(F, draws=20, rng=rng(3), X=X) for F in given]
-    for other in found[1:]:
-        assert (other.value, other.error) == pytest.approx((found[0].value, found[0].error))
-
-
 def test_class_closed_under_negation_has_the_same_complexity_without_absolute_value():
     V = rng().uniform(-1, 1, (20, 15))
     both = rad.finite_class(np.vstack([V, -V]), draws=50, rng=rng(1), absolute=False)
@@ -100,23 +84,13 @@ def test_values_in_single_precision_or_integers_are_accepted():
     assert len(set(values)) == 1
 
 
-def test_memory_holds_a_block_of_functions_and_never_the_class():
-    n, N = 500, 40_000  # the class has 160 MB
-    blocks = (np.full((400, n), 1.0) for _ in range(N // 400))
-    tracemalloc.start()
-    rad.finite_class(blocks, draws=100, rng=rng())
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 12e6
-
-
 def test_value_matrix_is_not_copied():
     V = np.ones((40_000, 500))
     tracemalloc.start()
     rad.finite_class(V, draws=100, rng=rng())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 12e6
+    assert peak < V.nbytes / 5  # an eighth says which entries are finite
 
 
 # linear classes -----------------------------------------------------------------------------------
@@ -315,14 +289,9 @@ def test_isoperimetric_bound_holds_on_mixtures_and_needs_its_first_term(k, L):
 X2, SIGNS2 = np.eye(2), np.array([1.0, -1.0])
 BAD = {
     "finite empty matrix": (lambda: rad.finite_class(np.ones((0, 3)), draws=5, rng=rng()), "F"),
-    "finite empty list": (lambda: rad.finite_class([], draws=5, rng=rng()), "F is empty"),
+    "finite empty list": (lambda: rad.finite_class([], draws=5, rng=rng()), "F"),
     "finite vector": (lambda: rad.finite_class(np.ones(3), draws=5, rng=rng()), "F"),
     "finite number": (lambda: rad.finite_class(3.0, draws=5, rng=rng()), "F"),
-    "finite no points": (lambda: rad.finite_class([np.cos], draws=5, rng=rng()), "X = None"),
-    "finite two sizes": (
-        lambda: rad.finite_class([np.ones((1, 3)), np.ones((1, 4))], draws=5, rng=rng()),
-        "3 and of 4",
-    ),
     "finite nan": (
         lambda: rad.finite_class(np.array([[1.0, np.nan]]), draws=5, rng=rng()),
         "not finite",
@@ -330,10 +299,6 @@ BAD = {
     "finite inf far down": (
         lambda: rad.finite_class(np.r_[np.ones((3000, 2)), [[np.inf, 0]]], draws=5, rng=rng()),
         "not finite",
-    ),
-    "finite function of wrong shape": (
-        lambda: rad.finite_class([lambda X: X], draws=5, rng=rng(), X=X2),
-        "f",
     ),
     "finite one draw": (lambda: rad.finite_class(X2, draws=1, rng=rng()), "draws = 1"),
     "finite seed": (lambda: rad.finite_class(X2, draws=5, rng=0), "rng"),
