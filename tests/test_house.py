@@ -26,12 +26,14 @@ def lines(files) -> int:
     return sum(len(p.read_text("utf-8").splitlines()) for p in files)
 
 
-# to be brought down: the house was drawn for 3900 and 700
-CORE, CHECK, WORDS, LONGEST = 4720, 1000, 300, 400
+# What a reader reads; what runs and keeps the records; the exercises, and their words.
+CORE, RECORDS, CHECK, WORDS, LONGEST = 3600, 445, 1000, 300, 400
 
 
 def test_the_package_can_be_read_in_an_evening():
-    assert lines(FILES) <= CORE
+    machinery = [p for p in FILES if p.stem in ("records", "_rows")]
+    assert lines(FILES) - lines(machinery) <= CORE
+    assert lines(machinery) <= RECORDS
     assert lines((PACKAGE / "check").rglob("*.py")) <= CHECK
     assert lines([PACKAGE / "check" / "exercises.txt"]) <= WORDS
     assert {p.name: lines([p]) for p in FILES if lines([p]) > LONGEST} == {}
