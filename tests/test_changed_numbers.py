@@ -54,6 +54,7 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-clusters", "1000, 20, 4", "600, 10, 3"),
         ("law-line", "200, 12, 400, 0.01", "150, 10, 100, 0.05"),
         ("law-line-signal", "400, 50, 2000, 0.1", "300, 40, 500, 0.2"),
+        ("law-net-price", "= 400, 100, []", "= 300, 60, []"),
         ("law-centred", "300, 60, 10, 200", "200, 50, 8, 100"),
         ("law-deep", "30, 20\n", "20, 10\n"),
     ],
