@@ -28,7 +28,14 @@ from numpy import ndarray
 from lawrob_utils import _validate as check
 from lawrob_utils import data
 from lawrob_utils.bracket import Bracket
-from lawrob_utils.fewbits import Activation, fit_few_bits, levels, quantize, rounded
+from lawrob_utils.fewbits import (
+    Activation,
+    FewBitNet,
+    fit_few_bits,
+    levels,
+    quantize,
+    rounded,
+)
 from lawrob_utils.law import bit_certificate, enumerative_bits
 from lawrob_utils.memorizers import Bumps
 from lawrob_utils.networks import fit_two_layer
@@ -162,16 +169,17 @@ def measure(
     elif row.method == "bumps":
         values, bracket, plain, occam = _bumps(row, X, y)
     elif row.method == "rounded relu":
-        net = fit_two_layer(X, y, row.k, rng=rng, steps=100 if quick else 1500)[0]
-        coarse, plain = rounded(net, row.bits)
-        grids = np.column_stack([net.W, net.b]), net.a
+        full = fit_two_layer(X, y, row.k, rng=rng, steps=100 if quick else 1500)[0]
+        coarse, plain = rounded(full, row.bits)
+        grids = np.column_stack([full.W, full.b]), full.a
         occam = sum(enumerative_bits(quantize(w, row.bits), levels(row.bits)) for w in grids)
         values, bracket = coarse(X), coarse.lipschitz()
     else:
+        net: FewBitNet
         if row.method == "annealed":
             start = anneal_signs(X, y, row.k, rng=rng, sweeps=50 if quick else 1500)
-            net = improve_signs(start, X, y)
-            symbols = net.symbols
+            net = found = improve_signs(start, X, y)
+            symbols = found.symbols
             kept = base64.b64encode(np.packbits(symbols > 0).tobytes()).decode()
         else:
             act: Activation = (
