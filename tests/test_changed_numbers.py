@@ -56,6 +56,7 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("law-line-signal", "400, 50, 2000, 0.1", "300, 40, 500, 0.2"),
         ("law-net-price", "= 400, 100, []", "= 300, 60, []"),
         ("law-centred", "300, 60, 10, 200", "200, 50, 8, 100"),
+        ("law-real-digits", "20, 10, 0.1, 150", "12, 8, 0.2, 50"),
         ("law-deep", "30, 20\n", "20, 10\n"),
     ],
     "07-certificate": [

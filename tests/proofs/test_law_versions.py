@@ -151,3 +151,22 @@ def test_noise_on_a_part_of_the_space_costs_a_logarithm_for_each_noisy_point():
             if fair:
                 best.append((words @ inside.T @ a).max() / bound)
     assert broken[True] == 0 and max(best) > 0.2
+
+
+def test_noisy_copies_of_images_obey_the_law_also_with_pixels_cut():
+    """Images anywhere in the cube, functions that bend: maxima of two directions, all 1-Lipschitz."""
+    k, copies, D, s, delta, rng = 15, 6, 12, 0.15, 0.05, np.random.default_rng(5)
+    images, part = rng.integers(0, 2, (k, D)) * 1.0, np.repeat(np.arange(15), 6)
+    U = rng.standard_normal((2, 1000, D))
+    U /= np.linalg.norm(U, axis=2, keepdims=True)
+    broken = {"inside": 0, "once": 0}
+    for _ in range(150):
+        noisy = images[part] + s * rng.standard_normal((k * copies, D))
+        y = rng.choice([-1.0, 1.0], k * copies)
+        inside = y - (np.bincount(part, y, k) / copies)[part]
+        for case, a in (("inside", inside), ("once", y - y.mean())):
+            bound = s * math.sqrt(2 * (a @ a) * math.log(1000 / delta))
+            values = [np.maximum(U[0] @ x.T, U[1] @ x.T) for x in (noisy, np.clip(noisy, 0, 1))]
+            broken[case] += max((v @ a).max() for v in values) > bound
+    assert broken["inside"] <= delta * 150
+    assert broken["once"] > 100  # the control: the images carry labels
