@@ -76,7 +76,9 @@ def test_the_line_is_kept_by_every_word_of_a_code_and_broken_where_labels_look_a
     """A code with words of two lengths: sparse and full sign vectors; any multiple is free."""
     n, d, delta, draws, rng = 100, 10, 0.05, 100, np.random.default_rng(2)
     full = np.array(list(itertools.product((-1.0, 1.0), repeat=d)))
-    words = np.concatenate([np.eye(d), full]) / np.append(np.ones(d), np.full(2**d, d**0.5))[:, None]
+    words = (
+        np.concatenate([np.eye(d), full]) / np.append(np.ones(d), np.full(2**d, d**0.5))[:, None]
+    )
     bits = np.append(np.full(d, 1 + math.log2(d)), np.full(2**d, 1.0 + d))
     assert np.sum(2.0**-bits) <= 1 + 1e-12  # Kraft
     line = np.sqrt(n * (d - 1) / (2 * (bits * math.log(2) + math.log(1 / delta))))
@@ -130,8 +132,13 @@ def test_noise_that_depends_on_the_points_is_at_worst_like_a_normal_number(beta)
     h, weight = np.polynomial.hermite_e.hermegauss(60)
     for lam in (0.1, 0.3, 0.5, 0.8):
         p = np.linspace(0.001, 0.999, 999)[:, None]
-        worst = np.max(p * np.exp(2 * lam * h * (1 - p)) + (1 - p) * np.exp(-2 * lam * h * p), axis=0)
-        assert worst @ weight / weight.sum() <= min((1 - lam**2) ** -0.5, math.exp(2 * lam**2)) * 1.0001
+        worst = np.max(
+            p * np.exp(2 * lam * h * (1 - p)) + (1 - p) * np.exp(-2 * lam * h * p), axis=0
+        )
+        assert (
+            worst @ weight / weight.sum()
+            <= min((1 - lam**2) ** -0.5, math.exp(2 * lam**2)) * 1.0001
+        )
 
 
 def test_noise_on_a_part_of_the_space_costs_a_logarithm_for_each_noisy_point():
