@@ -116,6 +116,7 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ),
         ("size-trap", "np.random.default_rng(3), 200, []", "np.random.default_rng(3), 150, []"),
         ("size-trap-bracket", "n = 1000\n", "n = 300\n"),
+        ("size-one-number", "n, d, rng = 200, 1000,", "n, d, rng = 150, 1000,"),
         ("size-projected", "n, d, rng = 200, 1000,", "n, d, rng = 150, 1000,"),
         (
             "size-linear-measure",
