@@ -198,7 +198,11 @@ SAME = {  # cells after the first change that print the same, as what changed is
         "adversarial-mnist-flips",
         "adversarial-more",
     ],
-    "02-memorization": ["memorization-signal-error", "memorization-laziest"],
+    "02-memorization": [
+        "memorization-noise-level",
+        "memorization-signal-error",
+        "memorization-laziest",
+    ],
     "03-robust-memorization": ["robust-digits"],
     "06-law-of-robustness": ["law-net", "law-exponents"],
     "07-certificate": [  # read off the record, all sizes; a calculator

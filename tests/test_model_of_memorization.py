@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import minimize
 from scipy.stats import binom
 
 from lawrob_utils import data
@@ -119,3 +120,18 @@ def test_smallest_linear_fit_of_pure_noise_has_the_slope_of_the_gaussian_formula
         for _ in range(20)
     ]
     assert np.mean(norms) == pytest.approx(np.sqrt(n * d / (d - n - 1)), rel=0.03)
+
+
+def test_no_search_in_the_ball_finds_a_fit_that_leans_less():
+    # an optimiser that knows neither the bound nor the shape of the optimum
+    rng = np.random.default_rng(3)
+    for share in (0.0, 0.2, 0.5, 0.9):
+        g, z = rng.uniform(-1, 1, 8), rng.uniform(-1, 1, 8)
+        s = np.mean(z**2)
+        ball = {
+            "type": "ineq",
+            "fun": lambda f, g=g, z=z, s=s, share=share: share * s - np.mean((f - g - z) ** 2),
+        }
+        lean = lambda f, g=g, z=z: np.mean(z * (f - g))  # noqa: E731
+        found = minimize(lean, g + z + 0.01 * rng.standard_normal(8), constraints=ball)
+        assert found.fun == pytest.approx(s * (1 - np.sqrt(share)), abs=1e-4)
