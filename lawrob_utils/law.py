@@ -125,11 +125,12 @@ def bits_needed(n: int, d: int, L: float, *, fit: float = 1.0, delta: float = 0.
 def robust_bits(n: int, d: int, r: float, *, eta: float = 0.0, delta: float = 0.01) -> float:
     """max(0, (1−2η)²·n(d−1)r²/(2 ln 2) − log₂(1/δ)): the bits that n signs cost at radius r.
 
-    n is even, half of the labels are +1; r > 0 and the code are fixed beforehand. With probability
-    ≥ 1 − δ: if a classifier of the class has the right sign on the whole ball of radius r around
-    all but a fraction η ∈ [0, 1/2) of the points, its code word has at least so many bits. Nothing
-    is assumed about weights, margins or Lipschitz constants. With B bits r is therefore at most
-    `1 / certified_lipschitz(n, d, B, fit=1 - 2 * eta)`.
+    n is even, half of the labels are +1, and the code is fixed beforehand. With probability
+    ≥ 1 − δ: if a classifier of the class has the right sign on the whole ball of radius r > 0
+    around all but a fraction η ∈ [0, 1/2) of the points, its code word has at least so many bits.
+    For η = 0, r may be the mean signed distance to the boundary and need not be fixed; for η > 0
+    it is fixed beforehand. Nothing is assumed about weights, margins or slopes. With B bits r is
+    therefore at most `1 / certified_lipschitz(n, d, B, fit=1 - 2 * eta)`.
 
     Raises ValueError if a number is outside its range.
     Source: this book; von Berg et al. (2026) apply the law to the distance to the boundary, too.

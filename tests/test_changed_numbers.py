@@ -72,6 +72,12 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("certificate-annealed", "n, d = 4000, 400", "n, d = 1000, 100"),
         ("certificate-factors", "(4000, 400)", "(1000, 100)"),
         ("certificate-bumps", "n, d, rng, rows = 400, 1000,", "n, d, rng, rows = 100, 200,"),
+        ("certificate-robust-mean", "n, draws, rng = 80, 100,", "n, draws, rng = 120, 60,"),
+        (
+            "certificate-robust-codes",
+            "n, d, rng, rows = 20, 10**8,",
+            "n, d, rng, rows = 10, 10**9,",
+        ),
         ("certificate-robust-linear", "rows, d = [], 40_000", "rows, d = [], 5_000"),
         (
             "certificate-robust-nets",
