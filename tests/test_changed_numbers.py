@@ -213,6 +213,7 @@ SAME = {  # cells after the first change that print the same, as what changed is
     "06-law-of-robustness": ["law-net", "law-exponents"],
     "07-certificate": [  # read off the record, all sizes; a calculator
         "certificate-occam",
+        "certificate-bar-table",
         "certificate-summary",
         "certificate-calculator",
     ],
