@@ -33,7 +33,11 @@ CHANGED = {  # chapter: (cell, text of the cell, what stands there instead)
         ("robust-polynomial", "[5, 10, 20, 40, 60]", "[5, 10, 20, 30]"),
         ("robust-polynomial", "n, low = 1000, (3, 5)", "n, low = 600, (3, 4)"),
         ("robust-floor", "1000, (3, 5, 10, 30, 100, 300, 1000)", "400, (3, 10, 30, 100)"),
-        ("robust-less", "n, d, rng = 500, 1000,", "n, d, rng = 200, 1000,"),
+        (
+            "robust-counting",
+            "rng, n, d = np.random.default_rng(11), 10, 20",
+            "rng, n, d = np.random.default_rng(11), 8, 12",
+        ),
     ],
     "06-law-of-robustness": [
         ("law-one-function", "dims, rows = (50, 100, 200, 400)", "dims, rows = (40, 80, 300)"),
