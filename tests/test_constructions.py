@@ -349,6 +349,7 @@ def test_flipping_the_last_digit_of_the_number_flips_the_last_label_and_so_J_is_
 
 def test_with_many_bits_one_number_is_as_robust_as_bumps():
     X, y, _ = sample(20, 10, 14)
+    OneNumber.fit(X, y, bits=52)  # as many digits as a coordinate has
     assert OneNumber.fit(X, y, bits=40).lipschitz().lower == pytest.approx(
         Bumps.fit(X, y).lipschitz().lower, rel=1e-9
     )

@@ -208,6 +208,10 @@ def test_code_words_of_all_arrays_satisfy_krafts_inequality(N, m):
     assert sum(2.0**-length for length in lengths) <= 1
 
 
+def test_a_slope_that_every_fit_may_have_needs_no_bits():
+    assert bits_needed(10, 10, 1e9) == 0
+
+
 @given(seed=st.integers(0, 999), N=st.integers(1, 3000), m=st.integers(1, 5))
 def test_code_length_is_near_the_entropy(seed, N, m):
     rng = np.random.default_rng(seed)
