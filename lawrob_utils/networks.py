@@ -290,19 +290,15 @@ def adam(
     `for t, step in adam(weights, schedule(lr, steps)): step(loss(weights))` is a whole training.
     Source: Kingma and Ba, "Adam", ICLR 2015, Algorithm 1 (β = 0.9, 0.999, ε = 1e-8).
     """
-    # written out: torch.optim would first load PyTorch's compiler, which takes two seconds
-    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
+    optimiser = torch.optim.Adam(parameters)
 
     def step(loss: torch.Tensor) -> None:
-        gradients = torch.autograd.grad(loss, parameters)
-        with torch.no_grad():
-            for p, g, (m, v) in zip(parameters, gradients, moments, strict=True):
-                m.lerp_(g, 1 - 0.9)
-                v.mul_(0.999).addcmul_(g, g, value=1 - 0.999)
-                scale = v.sqrt().div_((1 - 0.999 ** (t + 1)) ** 0.5).add_(1e-8)
-                p.addcdiv_(m, scale, value=-float(size) / (1 - 0.9 ** (t + 1)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
 
-    for t, size in enumerate(sizes):  # noqa: B007  # step reads it
+    for t, size in enumerate(sizes):
+        optimiser.param_groups[0]["lr"] = float(size)
         yield t, step
 
 
